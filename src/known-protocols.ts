@@ -1,0 +1,253 @@
+/**
+ * What the peer at the other end of each connection is known to speak: what its
+ * last identify or identify-push message on the connection said, and what it has
+ * echoed to us.
+ *
+ * The peer store alone does not tell. libp2p also adds to it whatever the peer
+ * has opened to us, and a pure client does not handle what it calls.
+ */
+import { fromString } from 'uint8arrays/from-string'
+import { toString } from 'uint8arrays/to-string'
+import { LAST_IDENTIFY_KEY } from './constants.ts'
+import type { Connection, IdentifyResult, Libp2pEvents, Logger, PeerId, PeerStore, TypedEventTarget } from '@libp2p/interface'
+
+export interface KnownProtocolsComponents {
+  events: TypedEventTarget<Libp2pEvents>
+  peerStore: PeerStore
+}
+
+interface ConnectionRecord {
+  /**
+   * Whether an identify message has arrived
+   */
+  identified: boolean
+
+  protocols: Set<string>
+
+  /**
+   * What the peer has refused since it last said what it speaks
+   */
+  refused: Set<string>
+
+  /**
+   * To be called when the next identify message has arrived
+   */
+  listeners: Set<() => void>
+
+  /**
+   * What the peer said on an earlier connection, once it was asked for
+   */
+  remembered?: Promise<Set<string>>
+}
+
+export class KnownProtocols {
+  readonly #connections = new Map<Connection, ConnectionRecord>()
+  readonly #components: KnownProtocolsComponents
+  readonly #log: Logger
+
+  /**
+   * Whether identify messages are stored with the peer, which costs a write to
+   * the peer store for each - so not before anybody wants them back
+   */
+  #remember: boolean
+
+  constructor (components: KnownProtocolsComponents, log: Logger, remember: boolean) {
+    this.#components = components
+    this.#log = log
+    this.#remember = remember
+  }
+
+  start (): void {
+    this.#components.events.addEventListener('connection:open', this.#onConnectionOpen)
+    this.#components.events.addEventListener('connection:close', this.#onConnectionClose)
+    this.#components.events.addEventListener('peer:identify', this.#onIdentify)
+  }
+
+  stop (): void {
+    this.#components.events.removeEventListener('connection:open', this.#onConnectionOpen)
+    this.#components.events.removeEventListener('connection:close', this.#onConnectionClose)
+    this.#components.events.removeEventListener('peer:identify', this.#onIdentify)
+    this.#connections.clear()
+  }
+
+  /**
+   * The number of connections that something is held for
+   */
+  get size (): number {
+    return this.#connections.size
+  }
+
+  has (connection: Connection, protocol: string): boolean {
+    return this.#connections.get(connection)?.protocols.has(protocol) === true
+  }
+
+  hasRefused (connection: Connection, protocol: string): boolean {
+    return this.#connections.get(connection)?.refused.has(protocol) === true
+  }
+
+  /**
+   * Whether identify may still be on its way - there is no event that says that
+   * it has failed, so this can stay true for ever
+   */
+  isPending (connection: Connection): boolean {
+    return this.#connections.get(connection)?.identified === false
+  }
+
+  /**
+   * Call the listener with the next identify message of the connection - returns
+   * a function that takes that back
+   */
+  onIdentified (connection: Connection, listener: () => void): () => void {
+    const record = this.#connections.get(connection)
+    record?.listeners.add(listener)
+
+    return () => { record?.listeners.delete(listener) }
+  }
+
+  /**
+   * What the peer said in the last identify message of an earlier connection
+   */
+  async remembered (connection: Connection): Promise<Set<string>> {
+    if (!this.#remember) {
+      this.#remember = true
+
+      for (const [connection, record] of this.#connections) {
+        if (record.identified) {
+          this.#store(connection.remotePeer, [...record.protocols])
+        }
+      }
+    }
+
+    const record = this.#connections.get(connection)
+
+    if (record == null) {
+      return new Set()
+    }
+
+    record.remembered ??= this.#load(connection.remotePeer)
+
+    return record.remembered
+  }
+
+  /**
+   * The peer confirmed the protocol
+   */
+  confirmed (connection: Connection, protocol: string): void {
+    const record = this.#connections.get(connection)
+
+    if (record == null || record.protocols.has(protocol)) {
+      return
+    }
+
+    record.protocols.add(protocol)
+    record.refused.delete(protocol)
+
+    // as connection.newStream does after a negotiation
+    this.#components.peerStore.merge(connection.remotePeer, {
+      protocols: [protocol]
+    }).catch(err => {
+      this.#log.error('could not store that %p speaks %s - %e', connection.remotePeer, protocol, err)
+    })
+  }
+
+  /**
+   * The peer did not confirm a protocol that it was taken to speak. Until it says
+   * so again nobody takes it to, on any connection.
+   *
+   * The protocols in the peer store are left alone unless the peer really said
+   * no: libp2p tells the topologies of a protocol that the peer is gone when it
+   * disappears from there, which an overloaded peer does not deserve.
+   */
+  refused (connection: Connection, protocol: string, err: Error): void {
+    for (const [{ remotePeer }, record] of this.#connections) {
+      if (remotePeer.equals(connection.remotePeer)) {
+        record.protocols.delete(protocol)
+        record.refused.add(protocol)
+      }
+    }
+
+    this.#forget(connection.remotePeer, protocol, err.name === 'UnsupportedProtocolError').catch(err => {
+      this.#log.error('could not store that %p does not speak %s - %e', connection.remotePeer, protocol, err)
+    })
+  }
+
+  readonly #onConnectionOpen = (evt: CustomEvent<Connection>): void => {
+    this.#connections.set(evt.detail, {
+      identified: false,
+      protocols: new Set(),
+      refused: new Set(),
+      listeners: new Set()
+    })
+  }
+
+  readonly #onConnectionClose = (evt: CustomEvent<Connection>): void => {
+    this.#connections.delete(evt.detail)
+  }
+
+  readonly #onIdentify = (evt: CustomEvent<IdentifyResult>): void => {
+    const { connection, protocols, peerId } = evt.detail
+    const record = this.#connections.get(connection)
+
+    if (record == null) {
+      return
+    }
+
+    record.identified = true
+
+    // fields that are missing from an identify-push message have not changed,
+    // https://github.com/libp2p/specs/blob/master/identify/README.md#identifypush
+    if (protocols.length > 0) {
+      record.protocols = new Set(protocols)
+      record.refused.clear()
+
+      if (this.#remember) {
+        this.#store(peerId, protocols)
+      }
+    }
+
+    for (const listener of [...record.listeners]) {
+      listener()
+    }
+  }
+
+  #store (peerId: PeerId, protocols: string[]): void {
+    this.#components.peerStore.merge(peerId, {
+      metadata: {
+        [LAST_IDENTIFY_KEY]: fromString(protocols.join('\n'))
+      }
+    }).catch(err => {
+      this.#log.error('could not store the protocols of %p - %e', peerId, err)
+    })
+  }
+
+  async #load (peerId: PeerId): Promise<Set<string>> {
+    try {
+      const peer = await this.#components.peerStore.get(peerId)
+      const stored = peer.metadata.get(LAST_IDENTIFY_KEY)
+
+      return new Set(stored == null ? [] : toString(stored).split('\n'))
+    } catch (err: any) {
+      if (err.name !== 'NotFoundError') {
+        this.#log.error('could not load the protocols of %p - %e', peerId, err)
+      }
+
+      return new Set()
+    }
+  }
+
+  async #forget (peerId: PeerId, protocol: string, unsupported: boolean): Promise<void> {
+    const remembered = await this.#load(peerId)
+
+    if (remembered.delete(protocol)) {
+      this.#store(peerId, [...remembered])
+    }
+
+    const { protocols } = await this.#components.peerStore.get(peerId)
+
+    if (unsupported && protocols.includes(protocol)) {
+      await this.#components.peerStore.patch(peerId, {
+        protocols: protocols.filter(p => p !== protocol)
+      })
+    }
+  }
+}

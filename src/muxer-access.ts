@@ -1,0 +1,41 @@
+import type { Connection, Stream, StreamMuxer } from '@libp2p/interface'
+import type { AbstractStream } from '@libp2p/utils'
+
+/**
+ * A stream whose muxer hands data in and takes it out through the methods of
+ * `AbstractStream` from `@libp2p/utils`, as those of yamux, mplex, QUIC, WebRTC
+ * and WebTransport do.
+ */
+export type MuxedStream = Stream & Pick<AbstractStream, 'onData' | 'onRemoteCloseWrite' | 'onTransportClosed' | 'sendCloseRead' | 'sendCloseWrite'>
+
+const METHODS: Array<keyof MuxedStream> = ['onData', 'onRemoteCloseWrite', 'onTransportClosed', 'sendCloseRead', 'sendCloseWrite']
+
+/**
+ * The muxer of a connection, which libp2p's `Connection` keeps in a field that is
+ * only private to TypeScript - or undefined where there is none.
+ *
+ * This is the only place that reaches behind the public interfaces of libp2p.
+ * Where it finds nothing, streams are opened by `connection.newStream`.
+ */
+export function getMuxer (connection: Connection): StreamMuxer | undefined {
+  const { muxer } = connection as { muxer?: Partial<StreamMuxer> }
+
+  if (typeof muxer?.createStream === 'function' && typeof muxer.status === 'string' && typeof muxer.protocol === 'string') {
+    return muxer as StreamMuxer
+  }
+}
+
+/**
+ * Whether the stream itself can carry the handshake
+ */
+export function isMuxedStream (stream: Stream): stream is MuxedStream {
+  return METHODS.every(method => typeof (stream as Partial<MuxedStream>)[method] === 'function')
+}
+
+/**
+ * Whether the muxer sends the frames of all its streams one after the other, so
+ * that none of them overtakes another one
+ */
+export function deliversInOrder (muxer: StreamMuxer): boolean {
+  return muxer.protocol.startsWith('/yamux/') || muxer.protocol.startsWith('/mplex/')
+}

@@ -1,0 +1,20 @@
+const { setImmediate, clearImmediate } = globalThis as {
+  setImmediate?(fn: () => void): unknown
+  clearImmediate?(id: unknown): void
+}
+
+/**
+ * Call the function in the next turn of the event loop - returns a function that
+ * takes that back. Browsers have no `setImmediate`.
+ */
+export function nextTurn (fn: () => void): () => void {
+  if (setImmediate != null && clearImmediate != null) {
+    const id = setImmediate(fn)
+
+    return () => { clearImmediate(id) }
+  }
+
+  const id = setTimeout(fn, 0)
+
+  return () => { clearTimeout(id) }
+}
