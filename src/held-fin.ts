@@ -3,11 +3,14 @@
  *
  * A stock js-libp2p listener loses a FIN that is processed before the protocol's
  * handler has attached its listeners: `for await (const chunk of stream)` then
- * never ends. The handler is called right after the echo was written, so the FIN
- * follows the echo. On muxers that deliver the frames of a connection in order
- * that is enough. QUIC's streams overtake each other and the listener's own
- * callbacks, so there the FIN follows the first sign of the handler - the first
- * byte of its answer, or its FIN - or comes a while after the echo.
+ * never ends. Between writing the echo and calling the handler it updates its
+ * peer store. A stock dialer does the same after reading the echo, so that its
+ * FIN comes late enough, and so this one does, too.
+ *
+ * That is not enough on QUIC, where a listener calls the handler when its native
+ * write of the echo has returned. There the FIN follows the first sign of the
+ * handler - a byte of its answer, or its own FIN - or comes a while after the
+ * echo.
  */
 import { raceSignal } from 'race-signal'
 import { override } from './override.ts'
@@ -20,9 +23,15 @@ type Answering = Pick<MuxedStream, 'onData' | 'onRemoteCloseWrite'>
 
 export interface HeldFinInit {
   /**
-   * How long after the echo the FIN goes out without an answer, in ms
+   * How long after the echo the FIN goes out without an answer, in ms - with 0 it
+   * does not wait for one
    */
   delay: number
+
+  /**
+   * Takes as long as the listener needs to get from the echo to the handler
+   */
+  afterEcho(): Promise<unknown>
 
   /**
    * A muxer that is closing does not wait
@@ -108,6 +117,10 @@ export class HeldFin {
     if (this.#echoedAt == null && this.#init.muxer.status === 'open') {
       this.#echo = Promise.withResolvers()
       await raceSignal(this.#echo.promise, options?.signal)
+
+      if (this.#init.delay === 0) {
+        await this.#init.afterEcho()
+      }
     }
 
     if (!this.#released && this.#echoedAt != null && this.#init.muxer.status === 'open') {

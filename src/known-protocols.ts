@@ -113,7 +113,7 @@ export class KnownProtocols {
 
       for (const [connection, record] of this.#connections) {
         if (record.identified) {
-          this.#store(connection.remotePeer, [...record.protocols])
+          this.#storeIdentify(connection.remotePeer, [...record.protocols])
         }
       }
     }
@@ -135,19 +135,22 @@ export class KnownProtocols {
   confirmed (connection: Connection, protocol: string): void {
     const record = this.#connections.get(connection)
 
-    if (record == null || record.protocols.has(protocol)) {
-      return
+    record?.protocols.add(protocol)
+    record?.refused.delete(protocol)
+  }
+
+  /**
+   * Tell the peer store what the peer speaks, as connection.newStream does after
+   * every negotiation. Identify has done so for what it named.
+   */
+  async store (peerId: PeerId, protocol: string): Promise<void> {
+    try {
+      await this.#components.peerStore.merge(peerId, {
+        protocols: [protocol]
+      })
+    } catch (err) {
+      this.#log.error('could not store that %p speaks %s - %e', peerId, protocol, err)
     }
-
-    record.protocols.add(protocol)
-    record.refused.delete(protocol)
-
-    // as connection.newStream does after a negotiation
-    this.#components.peerStore.merge(connection.remotePeer, {
-      protocols: [protocol]
-    }).catch(err => {
-      this.#log.error('could not store that %p speaks %s - %e', connection.remotePeer, protocol, err)
-    })
   }
 
   /**
@@ -201,7 +204,7 @@ export class KnownProtocols {
       record.refused.clear()
 
       if (this.#remember) {
-        this.#store(peerId, protocols)
+        this.#storeIdentify(peerId, protocols)
       }
     }
 
@@ -210,7 +213,7 @@ export class KnownProtocols {
     }
   }
 
-  #store (peerId: PeerId, protocols: string[]): void {
+  #storeIdentify (peerId: PeerId, protocols: string[]): void {
     this.#components.peerStore.merge(peerId, {
       metadata: {
         [LAST_IDENTIFY_KEY]: fromString(protocols.join('\n'))
@@ -239,7 +242,7 @@ export class KnownProtocols {
     const remembered = await this.#load(peerId)
 
     if (remembered.delete(protocol)) {
-      this.#store(peerId, [...remembered])
+      this.#storeIdentify(peerId, [...remembered])
     }
 
     const { protocols } = await this.#components.peerStore.get(peerId)

@@ -22,9 +22,10 @@ import { HeldFin } from './held-fin.ts'
 import { encodeHandshake, NOT_AVAILABLE, takeMessage } from './multistream-select.ts'
 import { nextTurn } from './next-turn.ts'
 import { override } from './override.ts'
+import type { HeldFinInit } from './held-fin.ts'
 import type { MuxedStream } from './muxer-access.ts'
 import type { Override } from './override.ts'
-import type { AbortOptions, StreamCloseEvent, StreamMuxer } from '@libp2p/interface'
+import type { AbortOptions, StreamCloseEvent } from '@libp2p/interface'
 
 type Hooks = Pick<MuxedStream, 'send' | 'close' | 'onData' | 'onRemoteCloseWrite' | 'onTransportClosed' | 'sendCloseRead'>
 
@@ -40,14 +41,10 @@ export interface OptimisticNegotiationInit {
   timeout: number
 
   /**
-   * How long the FIN stays behind the echo, in ms - `false` lets it overtake
+   * How the FIN of a stream that is closed before the echo stays behind it - by
+   * default it does not
    */
-  holdFin: number | false
-
-  /**
-   * The muxer of the stream
-   */
-  muxer: Pick<StreamMuxer, 'status'>
+  holdFin?: Omit<HeldFinInit, 'onReleased'>
 
   /**
    * The listener confirmed the protocol
@@ -86,10 +83,9 @@ export class OptimisticNegotiation {
     this.#init = init
     this.#handshake = encodeHandshake(init.protocol)
 
-    if (init.holdFin !== false) {
+    if (init.holdFin != null) {
       this.#fin = new HeldFin(stream, {
-        delay: init.holdFin,
-        muxer: init.muxer,
+        ...init.holdFin,
         onReleased: () => { this.#finish() }
       })
     }

@@ -3,6 +3,7 @@ import { raceSignal } from 'race-signal'
 import { FIN_DELAY, NEGOTIATION_TIMEOUT } from './constants.ts'
 import { KnownProtocols } from './known-protocols.ts'
 import { deliversInOrder, getMuxer, isMuxedStream } from './muxer-access.ts'
+import { nextTurn } from './next-turn.ts'
 import { OptimisticNegotiation } from './optimistic-negotiation.ts'
 import { readCallOptions, readProtocols } from './options.ts'
 import { abortable, openOutboundStream } from './outbound-stream.ts'
@@ -257,6 +258,20 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
       forgetListener()
       stream.removeEventListener('close', onClose)
     }
+
+    if (!trusted) {
+      await this.#letHandlerStart(connection, stream.protocol)
+    }
+  }
+
+  /**
+   * Does after the echo what libp2p does at both ends, so that it is over at this
+   * end when it is over at the other, and the handler runs. The peers of an
+   * in-process transport share the event loop, so there it is a matter of turns.
+   */
+  async #letHandlerStart (connection: Connection, protocol: string): Promise<void> {
+    await this.#known.store(connection.remotePeer, protocol)
+    await new Promise<void>(resolve => { nextTurn(resolve) })
   }
 
   #negotiate ({ connection, muxer, settings }: Opening, stream: Stream, { isTrusted, onConfirmed }: { isTrusted(): boolean, onConfirmed?(): void }): OptimisticNegotiation {
@@ -269,9 +284,18 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
     const negotiation = new OptimisticNegotiation(stream, {
       protocol,
       timeout: settings.negotiationTimeout ?? NEGOTIATION_TIMEOUT,
-      holdFin: settings.halfClose === 'confirmed' && (deliversInOrder(muxer) ? 0 : FIN_DELAY),
-      muxer,
+      holdFin: settings.halfClose === 'immediate'
+        ? undefined
+        : {
+            delay: deliversInOrder(muxer) ? 0 : FIN_DELAY,
+            afterEcho: async () => this.#letHandlerStart(connection, protocol),
+            muxer
+          },
       onConfirmed: () => {
+        if (isTrusted() && !this.#known.has(connection, protocol)) {
+          void this.#known.store(connection.remotePeer, protocol)
+        }
+
         this.#known.confirmed(connection, protocol)
         onConfirmed?.()
       },
