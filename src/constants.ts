@@ -41,3 +41,10 @@ export const LAST_IDENTIFY_KEY = 'StreamOpenerProtocols'
  * @see https://github.com/libp2p/js-libp2p/blob/main/packages/libp2p/src/registrar.ts
  */
 export const DEFAULT_MAX_OUTBOUND_STREAMS = 64
+
+/**
+ * So many streams of a connection can be closed while their FIN is still held
+ * back, further ones wait for it. A listener counts them as open until it gets
+ * the FIN, and by default resets the 33rd of a protocol.
+ */
+export const MAX_FINS_BEHIND = 4

@@ -4,15 +4,19 @@
  * A stock js-libp2p listener loses a FIN that is processed before the protocol's
  * handler has attached its listeners: `for await (const chunk of stream)` then
  * never ends. Between writing the echo and calling the handler it updates its
- * peer store. A stock dialer does the same after reading the echo, so that its
- * FIN comes late enough, and so this one does, too.
+ * peer store. A stock dialer does the same after reading the echo, which makes
+ * its FIN come late enough, and so this one does, too.
  *
- * That is not enough on QUIC, where a listener calls the handler when its native
- * write of the echo has returned. There the FIN follows the first sign of the
- * handler - a byte of its answer, or its own FIN - or comes a while after the
- * echo.
+ * That is not enough where streams overtake each other, as on QUIC: the listener
+ * calls the handler when its native write of the echo has returned. There the FIN
+ * goes out with the first sign that it has:
+ *
+ * - a byte of the answer, or the FIN of the listener
+ * - the echo of a stream whose handshake was sent after this echo had arrived
+ * - or when FIN_DELAY has passed
  */
 import { raceSignal } from 'race-signal'
+import { FIN_DELAY, MAX_FINS_BEHIND } from './constants.ts'
 import { override } from './override.ts'
 import type { MuxedStream } from './muxer-access.ts'
 import type { Override } from './override.ts'
@@ -23,20 +27,21 @@ type Answering = Pick<MuxedStream, 'onData' | 'onRemoteCloseWrite'>
 
 export interface HeldFinInit {
   /**
-   * How long after the echo the FIN goes out without an answer, in ms - with 0 it
-   * does not wait for one
-   */
-  delay: number
-
-  /**
-   * Takes as long as the listener needs to get from the echo to the handler
-   */
-  afterEcho(): Promise<unknown>
-
-  /**
    * A muxer that is closing does not wait
    */
   muxer: Pick<StreamMuxer, 'status'>
+
+  /**
+   * Where the muxer's streams overtake each other: those of the connection that
+   * are being held
+   */
+  heldFins?: HeldFins
+
+  /**
+   * Takes as long as the listener needs from the echo to the handler, unless its
+   * streams overtake each other
+   */
+  afterEcho(): Promise<unknown>
 
   /**
    * Called once, when the FIN is not held back any longer
@@ -44,7 +49,58 @@ export interface HeldFinInit {
   onReleased(): void
 }
 
+/**
+ * The FINs of one connection that are due, but held back
+ */
+export class HeldFins {
+  readonly #fins = new Map<HeldFin, { echoedAt: number, resolve(): void }>()
+
+  /**
+   * Resolves when the stream need not wait for its FIN any longer: it was sent, or
+   * is one of the few that may be behind.
+   */
+  async add (fin: HeldFin, echoedAt: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+
+    this.#fins.set(fin, { echoedAt, resolve })
+    this.#letGoOn()
+
+    return promise
+  }
+
+  delete (fin: HeldFin): void {
+    this.#fins.get(fin)?.resolve()
+    this.#fins.delete(fin)
+    this.#letGoOn()
+  }
+
+  /**
+   * The listener has answered something that was sent at this time, so it has
+   * finished what it had to do for the echoes that had arrived by then
+   */
+  answered (sentAt: number): void {
+    for (const [fin, { echoedAt }] of [...this.#fins]) {
+      if (echoedAt < sentAt) {
+        fin.release()
+      }
+    }
+  }
+
+  #letGoOn (): void {
+    let left = MAX_FINS_BEHIND
+
+    for (const { resolve } of this.#fins.values()) {
+      if (left-- === 0) {
+        return
+      }
+
+      resolve()
+    }
+  }
+}
+
 export class HeldFin {
+  #sentAt = 0
   #echoedAt?: number
   #released = false
   #echo?: PromiseWithResolvers<void>
@@ -67,16 +123,25 @@ export class HeldFin {
   }
 
   /**
+   * The handshake has been sent
+   */
+  sent (): void {
+    this.#sentAt = performance.now()
+  }
+
+  /**
    * The listener's echo has arrived
    */
   echoed (): void {
     this.#echoedAt = performance.now()
     this.#echo?.resolve()
 
-    if (this.#init.delay === 0) {
+    if (this.#init.heldFins == null) {
       this.release()
       return
     }
+
+    this.#init.heldFins.answered(this.#sentAt)
 
     this.#answering = override<Answering>(this.#stream, {
       onData: data => {
@@ -114,21 +179,23 @@ export class HeldFin {
   }
 
   async #sendCloseWrite (options?: AbortOptions): Promise<void> {
-    if (this.#echoedAt == null && this.#init.muxer.status === 'open') {
+    const { muxer, heldFins } = this.#init
+
+    if (this.#echoedAt == null && muxer.status === 'open') {
       this.#echo = Promise.withResolvers()
       await raceSignal(this.#echo.promise, options?.signal)
 
-      if (this.#init.delay === 0) {
+      if (heldFins == null) {
         await this.#init.afterEcho()
       }
     }
 
-    if (!this.#released && this.#echoedAt != null && this.#init.muxer.status === 'open') {
-      const wait = this.#echoedAt + this.#init.delay - performance.now()
+    if (!this.#released && this.#echoedAt != null && heldFins != null && muxer.status === 'open') {
+      const wait = this.#echoedAt + FIN_DELAY - performance.now()
 
       if (wait > 0) {
         this.#timer = setTimeout(() => { this.release() }, wait)
-        return
+        return raceSignal(heldFins.add(this, this.#echoedAt), options?.signal)
       }
     }
 
@@ -144,7 +211,7 @@ export class HeldFin {
 
     this.#released = true
     clearTimeout(this.#timer)
-    this.#timer = undefined
+    this.#init.heldFins?.delete(this)
     this.#answering?.restore()
     this.#closing.restore()
     this.#init.onReleased()

@@ -141,6 +141,7 @@ export class OptimisticNegotiation {
   #sendHandshake (data?: Uint8Array | Uint8ArrayList): boolean {
     this.#state = 'expecting'
     this.#cancelFlush()
+    this.#fin?.sent()
 
     return this.#hooks.original.send.call(this.#stream, data == null ? this.#handshake : new Uint8ArrayList(this.#handshake, data))
   }

@@ -1,6 +1,7 @@
 import { AbortError, ConnectionClosedError, NotStartedError, serviceCapabilities, serviceDependencies, setMaxListeners, UnsupportedProtocolError } from '@libp2p/interface'
 import { raceSignal } from 'race-signal'
-import { FIN_DELAY, NEGOTIATION_TIMEOUT } from './constants.ts'
+import { NEGOTIATION_TIMEOUT } from './constants.ts'
+import { HeldFins } from './held-fin.ts'
 import { KnownProtocols } from './known-protocols.ts'
 import { deliversInOrder, getMuxer, isMuxedStream } from './muxer-access.ts'
 import { nextTurn } from './next-turn.ts'
@@ -38,6 +39,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
   readonly #log: Logger
   readonly #known: KnownProtocols
   readonly #negotiations = new Set<OptimisticNegotiation>()
+  readonly #heldFins = new WeakMap<StreamMuxer, HeldFins>()
   readonly #unsuited = new WeakSet<StreamMuxer>()
 
   constructor (components: StreamOpenerComponents, settings: Settings) {
@@ -188,8 +190,15 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
       options = { ...options, signal }
     }
 
+    const muxer = getMuxer(connection)
+    const sentAt = performance.now()
     const stream = await abortable(connection.newStream(protocols, options), options.signal)
+
     this.#known.confirmed(connection, stream.protocol)
+
+    if (muxer != null) {
+      this.#heldFins.get(muxer)?.answered(sentAt)
+    }
 
     return stream
   }
@@ -274,6 +283,20 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
     await new Promise<void>(resolve => { nextTurn(resolve) })
   }
 
+  /**
+   * Not every muxer has to hold them back
+   */
+  #getHeldFins (muxer: StreamMuxer): HeldFins | undefined {
+    let heldFins = this.#heldFins.get(muxer)
+
+    if (heldFins == null && !deliversInOrder(muxer)) {
+      heldFins = new HeldFins()
+      this.#heldFins.set(muxer, heldFins)
+    }
+
+    return heldFins
+  }
+
   #negotiate ({ connection, muxer, settings }: Opening, stream: Stream, { isTrusted, onConfirmed }: { isTrusted(): boolean, onConfirmed?(): void }): OptimisticNegotiation {
     const { protocol } = stream
 
@@ -287,7 +310,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
       holdFin: settings.halfClose === 'immediate'
         ? undefined
         : {
-            delay: deliversInOrder(muxer) ? 0 : FIN_DELAY,
+            heldFins: this.#getHeldFins(muxer),
             afterEcho: async () => this.#letHandlerStart(connection, protocol),
             muxer
           },
