@@ -27,10 +27,12 @@ const MAX_LENGTH_LENGTH = varint.encodingLength(MAX_MESSAGE_LENGTH)
 
 export const NOT_AVAILABLE = 'na'
 
-function encode (message: string): Uint8Array {
+const HEADER = encode(MULTISTREAM_PROTOCOL_ID)
+
+function encode (message: string, before = new Uint8Array(0)): Uint8Array {
   const bytes = fromString(`${message}\n`)
 
-  return concat([varint.encode(bytes.byteLength), bytes])
+  return concat([before, varint.encode(bytes.byteLength), bytes])
 }
 
 /**
@@ -38,7 +40,7 @@ function encode (message: string): Uint8Array {
  * the protocol answers with the same bytes.
  */
 export function encodeHandshake (protocol: string): Uint8Array {
-  return concat([encode(MULTISTREAM_PROTOCOL_ID), encode(protocol)])
+  return encode(protocol, HEADER)
 }
 
 /**

@@ -17,6 +17,7 @@
 import { ProtocolError, TimeoutError, UnsupportedProtocolError } from '@libp2p/interface'
 import { UnexpectedEOFError } from '@libp2p/utils'
 import { Uint8ArrayList } from 'uint8arraylist'
+import { concat } from 'uint8arrays/concat'
 import { MULTISTREAM_PROTOCOL_ID } from './constants.ts'
 import { HeldFin } from './held-fin.ts'
 import { encodeHandshake, NOT_AVAILABLE, takeMessage } from './multistream-select.ts'
@@ -26,6 +27,11 @@ import type { HeldFinInit } from './held-fin.ts'
 import type { MuxedStream } from './muxer-access.ts'
 import type { Override } from './override.ts'
 import type { AbortOptions, StreamCloseEvent } from '@libp2p/interface'
+
+/**
+ * A first write of up to so many bytes is copied
+ */
+const MAX_COPY = 4096
 
 type Hooks = Pick<MuxedStream, 'send' | 'close' | 'onData' | 'onRemoteCloseWrite' | 'onTransportClosed' | 'sendCloseRead'>
 
@@ -62,6 +68,13 @@ export interface OptimisticNegotiationInit {
    * Called once, when nothing of the negotiation is left on the stream
    */
   onDone(): void
+}
+
+/**
+ * One chunk, as a list costs more further down - unless there is a lot to copy
+ */
+function prepend (handshake: Uint8Array, data: Uint8Array | Uint8ArrayList): Uint8Array | Uint8ArrayList {
+  return data.byteLength > MAX_COPY ? new Uint8ArrayList(handshake, data) : concat([handshake, data.subarray()])
 }
 
 export class OptimisticNegotiation {
@@ -143,7 +156,7 @@ export class OptimisticNegotiation {
     this.#cancelFlush()
     this.#fin?.sent()
 
-    return this.#hooks.original.send.call(this.#stream, data == null ? this.#handshake : new Uint8ArrayList(this.#handshake, data))
+    return this.#hooks.original.send.call(this.#stream, data == null ? this.#handshake : prepend(this.#handshake, data))
   }
 
   #send (data: Uint8Array | Uint8ArrayList): boolean {

@@ -71,6 +71,13 @@ export function readInit (init: StreamOpenerInit): Settings {
   }
 }
 
+/**
+ * A character takes up to 3 bytes
+ */
+function isTooLong (protocol: string): boolean {
+  return protocol.length * 3 >= MAX_MESSAGE_LENGTH && textEncoder.encode(protocol).byteLength >= MAX_MESSAGE_LENGTH
+}
+
 export function readProtocols (protocols: string | string[] | undefined): string[] {
   const list = Array.isArray(protocols) ? protocols : [protocols]
 
@@ -79,7 +86,7 @@ export function readProtocols (protocols: string | string[] | undefined): string
   }
 
   return list.map(protocol => {
-    if (typeof protocol !== 'string' || protocol === '' || protocol.includes('\n') || textEncoder.encode(protocol).byteLength >= MAX_MESSAGE_LENGTH) {
+    if (typeof protocol !== 'string' || protocol === '' || protocol.includes('\n') || isTooLong(protocol)) {
       reject('a protocol', protocol, `a string of 1 to ${MAX_MESSAGE_LENGTH - 1} bytes without newlines`)
     }
 

@@ -97,19 +97,11 @@ async function createStream ({ connection, muxer, protocol, options }: OutboundS
 }
 
 function findOutboundLimit (protocol: string, registrar: Registrar, options: NewStreamOptions): number {
-  try {
-    const limit = registrar.getHandler(protocol).options.maxOutboundStreams
+  // without a handler getHandler would throw, which costs as much as the rest of
+  // an open
+  const handler = registrar.getProtocols().includes(protocol) ? registrar.getHandler(protocol) : undefined
 
-    if (limit != null) {
-      return limit
-    }
-  } catch (err: any) {
-    if (err.name !== 'UnhandledProtocolError') {
-      throw err
-    }
-  }
-
-  return options.maxOutboundStreams ?? DEFAULT_MAX_OUTBOUND_STREAMS
+  return handler?.options.maxOutboundStreams ?? options.maxOutboundStreams ?? DEFAULT_MAX_OUTBOUND_STREAMS
 }
 
 function checkOutboundLimit (stream: Stream, connection: Connection, registrar: Registrar, options: NewStreamOptions): void {

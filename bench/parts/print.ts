@@ -1,0 +1,3 @@
+export function print (text = ''): void {
+  process.stdout.write(`${text}\n`)
+}

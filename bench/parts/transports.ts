@@ -1,0 +1,3 @@
+export type Transport = 'tcp' | 'quic'
+
+export const TRANSPORTS: Transport[] = ['tcp', 'quic']

@@ -1,0 +1,35 @@
+import { pEvent } from 'p-event'
+import { createOpenerNode } from '../../test/fixtures/nodes.ts'
+import type { OpenerServices } from '../../test/fixtures/nodes.ts'
+import type { Connection, Libp2p } from '@libp2p/interface'
+import type { Multiaddr } from '@multiformats/multiaddr'
+
+export type Dialer = Libp2p<OpenerServices>
+
+/**
+ * Calls the function with a new node that has no connections, and stops the node
+ */
+export async function withDialer <T> (fn: (dialer: Dialer) => Promise<T>): Promise<T> {
+  const dialer = await createOpenerNode()
+
+  try {
+    return await fn(dialer)
+  } finally {
+    await dialer.stop()
+  }
+}
+
+/**
+ * The same with a connection whose listener is known to speak what it speaks.
+ * `dialProtocol` and the stream opener share it, what they do is then the only
+ * difference.
+ */
+export async function withConnection <T> (addr: Multiaddr, fn: (dialer: Dialer, connection: Connection) => Promise<T>): Promise<T> {
+  return withDialer(async dialer => {
+    const identified = pEvent(dialer as any, 'peer:identify')
+    const connection = await dialer.dial(addr)
+    await identified
+
+    return fn(dialer, connection)
+  })
+}

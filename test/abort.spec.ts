@@ -1,0 +1,227 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { identify } from '@libp2p/identify'
+import { addressOf, connectIdentified, createOpenerNode, createStockNode, identified, stopNodes, TRANSPORTS } from './fixtures/nodes.ts'
+import { handleRaw } from './fixtures/raw-listener.ts'
+import { bytes, ECHO, echo, exchange } from './fixtures/streams.ts'
+import type { OpenerServices } from './fixtures/nodes.ts'
+import type { Connection, Libp2p, StreamMuxer } from '@libp2p/interface'
+
+let dialer: Libp2p<OpenerServices>
+let listener: Libp2p
+
+afterEach(async () => {
+  await stopNodes(dialer, listener)
+})
+
+function outbound (connection: Connection): string[] {
+  return connection.streams.filter(({ direction }) => direction === 'outbound').map(({ protocol }) => protocol)
+}
+
+/**
+ * Resolves when the listener has no inbound stream left
+ */
+async function drained (node: Libp2p, peer: Libp2p): Promise<void> {
+  const streams = (): number => node.getConnections(peer.peerId).flatMap(({ streams }) => streams).filter(({ direction }) => direction === 'inbound').length
+
+  while (streams() > 0) {
+    await new Promise<void>(resolve => { setImmediate(resolve) })
+  }
+}
+
+async function turns (count: number): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    await new Promise<void>(resolve => { setImmediate(resolve) })
+  }
+}
+
+describe.each(TRANSPORTS)('aborting the signal over %s', transport => {
+  it('rejects before anything is opened', async () => {
+    dialer = await createOpenerNode()
+    listener = await createStockNode(transport)
+    await listener.handle(ECHO, echo)
+    const connection = await connectIdentified(dialer, listener)
+    const signal = AbortSignal.abort()
+
+    await expect(dialer.services.streamOpener.newStreamOn(connection, ECHO, { signal })).rejects.toThrow(expect.objectContaining({ name: 'AbortError' }))
+    await expect(dialer.services.streamOpener.newStream(listener.peerId, ECHO, { signal })).rejects.toThrow(expect.objectContaining({ name: 'AbortError' }))
+    expect(outbound(connection)).to.not.include(ECHO)
+  })
+
+  it.each([
+    ['while the muxer creates the stream', ECHO, (connection: Connection) => {
+      const { muxer } = connection as unknown as { muxer: StreamMuxer }
+      const createStream = muxer.createStream.bind(muxer)
+      muxer.createStream = async options => {
+        await turns(5)
+        return createStream(options)
+      }
+    }],
+    ['while the peer is asked', '/silent/1.0.0', () => {}],
+    ['while the peer is asked for several', ['/silent/1.0.0', '/missing/1.0.0'], () => {}],
+    ['while libp2p negotiates', '/silent/1.0.0', async (connection: Connection) => {
+      await dialer.services.identify.identify(connection)
+    }]
+  ] as const)('rejects %s', async (_, protocols, prepare) => {
+    dialer = await createOpenerNode({}, { services: { identify: identify({ runOnConnectionOpen: false }) } })
+    listener = await createStockNode(transport)
+    const asked = Promise.withResolvers<void>()
+    await handleRaw(listener, '/silent/1.0.0', stream => {
+      // over QUIC a reset looks like a FIN
+      stream.addEventListener('remoteCloseWrite', () => { stream.abort(new Error('Nobody there')) })
+      asked.resolve()
+    })
+    await listener.unhandle('/silent/1.0.0')
+    await listener.handle(ECHO, echo)
+    const connection = await dialer.dial(addressOf(listener))
+    await prepare(connection)
+
+    const controller = new AbortController()
+    const opening = dialer.services.streamOpener.newStreamOn(connection, Array.isArray(protocols) ? [...protocols] : protocols as string, { signal: controller.signal })
+    const rejected = expect(opening).rejects.toThrow(expect.objectContaining({ name: 'AbortError' }))
+
+    if (protocols === ECHO) {
+      await turns(1)
+    } else {
+      await asked.promise
+    }
+
+    controller.abort()
+    await rejected
+    await turns(20)
+    expect(outbound(connection)).to.deep.equal([])
+    await drained(listener, dialer)
+  })
+
+  it('rejects or resolves whenever it happens, and leaves no stream behind', async () => {
+    dialer = await createOpenerNode()
+    listener = await createStockNode(transport)
+    await listener.handle(ECHO, echo)
+    const connection = await connectIdentified(dialer, listener)
+    await dialer.services.streamOpener.newStream(listener.peerId, ECHO).then(stream => { stream.abort(new Error('Warm now')) })
+    const outcomes = { opened: 0, aborted: 0 }
+
+    for (let i = 0; i < 300; i++) {
+      const controller = new AbortController()
+      const opening = dialer.services.streamOpener.newStream(listener.peerId, i % 2 === 0 ? ECHO : ['/missing/1.0.0', '/neither/1.0.0'], { signal: controller.signal })
+
+      void (async () => {
+        for (let j = 0; j < i % 30; j++) {
+          await Promise.resolve()
+        }
+
+        if (i % 3 === 0) {
+          await turns(1)
+        }
+
+        controller.abort()
+      })()
+
+      try {
+        const stream = await opening
+        outcomes.opened++
+
+        // it was handed out, so the signal is none of its business any more
+        await turns(2)
+        expect(stream.status).to.equal('open')
+        expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+      } catch (err: any) {
+        expect(err.name).to.be.oneOf(['AbortError', 'UnsupportedProtocolError'])
+        outcomes.aborted++
+      }
+    }
+
+    expect(outcomes.opened).to.be.above(0)
+    expect(outcomes.aborted).to.be.above(0)
+    await drained(listener, dialer)
+    await turns(20)
+    expect(outbound(connection)).to.deep.equal([])
+  })
+})
+
+describe.each(TRANSPORTS)('a connection over %s that dies between choice and open', transport => {
+  /**
+   * The connection is chosen while it looks alive
+   */
+  function dieOnCreate (connection: Connection): void {
+    const { muxer } = connection as unknown as { muxer: StreamMuxer }
+
+    muxer.createStream = async () => {
+      connection.abort(new Error('Died'))
+      await turns(1)
+      throw new Error('The muxer has no streams any more')
+    }
+  }
+
+  it('is replaced by a new one', async () => {
+    dialer = await createOpenerNode()
+    listener = await createStockNode(transport)
+    await listener.handle(ECHO, echo)
+
+    for (let i = 0; i < 20; i++) {
+      const connection = await connectIdentified(dialer, listener)
+      dieOnCreate(connection)
+
+      const stream = await dialer.services.streamOpener.newStream(addressOf(listener), ECHO)
+      expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+      expect(connection.status).to.not.equal('open')
+      await dialer.hangUp(listener.peerId)
+    }
+  })
+
+  it('is replaced by another one that is open', async () => {
+    dialer = await createOpenerNode()
+    listener = await createStockNode(transport)
+    await listener.handle(ECHO, echo)
+    const first = await connectIdentified(dialer, listener)
+    const done = identified(dialer, listener)
+    const second = await dialer.dial(addressOf(listener), { force: true })
+    await done
+    expect(second.id).to.not.equal(first.id)
+
+    const [dying, living] = await dialer.dial(listener.peerId) === first ? [first, second] : [second, first]
+    dieOnCreate(dying)
+
+    const stream = await dialer.services.streamOpener.newStream(listener.peerId, ECHO)
+    expect(living.streams.includes(stream)).to.equal(true)
+    expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+    expect(dialer.getConnections(listener.peerId).map(({ id }) => id)).to.deep.equal([living.id])
+  })
+
+  it('is given up after the second one died as well', async () => {
+    dialer = await createOpenerNode()
+    listener = await createStockNode(transport)
+    await listener.handle(ECHO, echo)
+    await connectIdentified(dialer, listener)
+    let died = 0
+    dialer.getConnections().forEach(dieOnCreate)
+    dialer.addEventListener('connection:open', evt => { dieOnCreate(evt.detail) })
+    dialer.addEventListener('connection:close', () => { died++ })
+
+    await expect(dialer.services.streamOpener.newStream(addressOf(listener), ECHO)).rejects.toThrow(expect.objectContaining({ name: 'ConnectionClosedError' }))
+    expect(died).to.equal(2)
+  })
+
+  it('is not replaced once something was written', async () => {
+    dialer = await createOpenerNode({}, { services: { identify: identify({ runOnConnectionOpen: false }) } })
+    listener = await createStockNode(transport)
+    let asked = 0
+    await handleRaw(listener, '/deadly/1.0.0', () => {
+      asked++
+      dialer.getConnections().forEach(connection => { connection.abort(new Error('Died')) })
+    })
+
+    await expect(dialer.services.streamOpener.newStream(addressOf(listener), '/deadly/1.0.0')).rejects.toThrow()
+    await turns(20)
+    expect(asked).to.equal(1)
+  })
+
+  it('is not replaced for newStreamOn', async () => {
+    dialer = await createOpenerNode()
+    listener = await createStockNode(transport)
+    const connection = await connectIdentified(dialer, listener)
+    await connection.close()
+
+    await expect(dialer.services.streamOpener.newStreamOn(connection, ECHO)).rejects.toThrow(expect.objectContaining({ name: 'ConnectionClosedError' }))
+    expect(dialer.getConnections()).to.deep.equal([])
+  })
+})
