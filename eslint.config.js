@@ -16,7 +16,8 @@ export default [
       'no-console': 'error',
       'no-implicit-coercion': 'error',
       'no-loop-func': 'error',
-      'no-nested-ternary': 'error'
+      'no-nested-ternary': 'error',
+      'no-void': ['error', { allowAsStatement: true }]
     }
   },
   {

@@ -23,7 +23,6 @@ import type { Override } from './override.ts'
 import type { AbortOptions, StreamMuxer } from '@libp2p/interface'
 
 type Closing = Pick<MuxedStream, 'sendCloseWrite'>
-type Answering = Pick<MuxedStream, 'onData' | 'onRemoteCloseWrite'>
 
 export interface HeldFinInit {
   /**
@@ -105,7 +104,6 @@ export class HeldFin {
   #released = false
   #echo?: PromiseWithResolvers<void>
   #timer?: ReturnType<typeof setTimeout>
-  #answering?: Override<Answering>
   readonly #stream: MuxedStream
   readonly #init: HeldFinInit
   readonly #closing: Override<Closing>
@@ -142,21 +140,11 @@ export class HeldFin {
     }
 
     this.#init.heldFins.answered(this.#sentAt)
-
-    this.#answering = override<Answering>(this.#stream, {
-      onData: data => {
-        this.release()
-        this.#answering?.original.onData.call(this.#stream, data)
-      },
-      onRemoteCloseWrite: () => {
-        this.release()
-        this.#answering?.original.onRemoteCloseWrite.call(this.#stream)
-      }
-    })
   }
 
   /**
-   * If the FIN is being held it goes out now, if not it will not be
+   * The handler runs: if the FIN is being held it goes out now, if not it will not
+   * be
    */
   release (): void {
     const due = this.#timer != null
@@ -212,8 +200,7 @@ export class HeldFin {
     this.#released = true
     clearTimeout(this.#timer)
     this.#init.heldFins?.delete(this)
-    this.#answering?.restore()
-    this.#closing.restore()
     this.#init.onReleased()
+    this.#closing.restore()
   }
 }

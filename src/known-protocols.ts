@@ -49,12 +49,11 @@ export class KnownProtocols {
    * Whether identify messages are stored with the peer, which costs a write to
    * the peer store for each - so not before anybody wants them back
    */
-  #remember: boolean
+  #remember = false
 
-  constructor (components: KnownProtocolsComponents, log: Logger, remember: boolean) {
+  constructor (components: KnownProtocolsComponents, log: Logger) {
     this.#components = components
     this.#log = log
-    this.#remember = remember
   }
 
   start (): void {
@@ -105,19 +104,26 @@ export class KnownProtocols {
   }
 
   /**
+   * Store what identify messages say with the peer, from now on
+   */
+  remember (): void {
+    if (this.#remember) {
+      return
+    }
+
+    this.#remember = true
+
+    for (const [{ remotePeer }, { identified, protocols }] of this.#connections) {
+      if (identified) {
+        this.#storeIdentify(remotePeer, [...protocols])
+      }
+    }
+  }
+
+  /**
    * What the peer said in the last identify message of an earlier connection
    */
   async remembered (connection: Connection): Promise<Set<string>> {
-    if (!this.#remember) {
-      this.#remember = true
-
-      for (const [connection, record] of this.#connections) {
-        if (record.identified) {
-          this.#storeIdentify(connection.remotePeer, [...record.protocols])
-        }
-      }
-    }
-
     const record = this.#connections.get(connection)
 
     if (record == null) {

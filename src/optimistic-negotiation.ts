@@ -8,8 +8,8 @@
  * - settled: the echo is in, or the stream was closed
  * - done: neither is a FIN being held back, the stream is the muxer's own again
  *
- * It all happens in methods that are replaced on the one stream until it is
- * settled, so there is no wrapper, and nothing to pay for after the echo.
+ * It all happens in methods that are replaced on the one stream until that is
+ * done, so there is no wrapper, and nothing to pay for afterwards.
  *
  * @see https://github.com/libp2p/specs/issues/643
  * @see https://github.com/multiformats/go-multistream/blob/master/lazyClient.go
@@ -176,6 +176,8 @@ export class OptimisticNegotiation {
 
   #onData (data: Uint8Array | Uint8ArrayList): void {
     if (!this.#isOpen()) {
+      // the first byte of the answer
+      this.#fin?.release()
       this.#hooks.original.onData.call(this.#stream, data)
       return
     }
@@ -254,6 +256,7 @@ export class OptimisticNegotiation {
 
   #onRemoteCloseWrite (): void {
     if (!this.#isOpen()) {
+      this.#fin?.release()
       this.#hooks.original.onRemoteCloseWrite.call(this.#stream)
       return
     }
@@ -311,12 +314,12 @@ export class OptimisticNegotiation {
     this.#state = 'settled'
     clearTimeout(this.#timer)
     this.#cancelFlush()
-    this.#hooks.restore()
   }
 
   #finish (): void {
     if (this.#state === 'settled' && this.#fin?.released !== false) {
       this.#state = 'done'
+      this.#hooks.restore()
       this.#stream.removeEventListener('close', this.#onClose)
       this.#init.onDone()
     }

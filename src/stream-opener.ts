@@ -1,4 +1,4 @@
-import { AbortError, ConnectionClosedError, NotStartedError, serviceCapabilities, serviceDependencies, setMaxListeners, UnsupportedProtocolError } from '@libp2p/interface'
+import { AbortError, ConnectionClosedError, isPeerId, NotStartedError, serviceCapabilities, serviceDependencies, setMaxListeners, UnsupportedProtocolError } from '@libp2p/interface'
 import { raceSignal } from 'race-signal'
 import { NEGOTIATION_TIMEOUT } from './constants.ts'
 import { HeldFins } from './held-fin.ts'
@@ -10,7 +10,7 @@ import { readCallOptions, readProtocols } from './options.ts'
 import { abortable, openOutboundStream } from './outbound-stream.ts'
 import type { OpenStreamOnOptions, OpenStreamOptions, StreamOpenerComponents, StreamOpener as StreamOpenerInterface } from './index.ts'
 import type { Settings } from './options.ts'
-import type { Connection, DialTarget, Logger, NewStreamOptions, Startable, Stream, StreamCloseEvent, StreamMuxer } from '@libp2p/interface'
+import type { Connection, DialTarget, Logger, NewStreamOptions, PeerId, Startable, Stream, StreamCloseEvent, StreamMuxer } from '@libp2p/interface'
 
 /**
  * Errors of connections that have no stream to give, so nothing was written
@@ -46,7 +46,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
     this.#components = components
     this.#settings = settings
     this.#log = components.logger.forComponent('libp2p:stream-opener')
-    this.#known = new KnownProtocols(components, this.#log, settings.resume)
+    this.#known = new KnownProtocols(components, this.#log)
   }
 
   readonly [Symbol.toStringTag] = 'libp2p-stream-opener'
@@ -70,6 +70,10 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
 
     this.#started = true
     this.#known.start()
+
+    if (this.#settings.resume) {
+      this.#known.remember()
+    }
   }
 
   stop (): void {
@@ -85,7 +89,10 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
     const { connectionManager } = this.#components
     const requested = readProtocols(protocols)
     const settings = readCallOptions(options, this.#settings)
-    const connection = await connectionManager.openConnection(peer, options)
+
+    // openConnection would find it as well, but costs a tenth of an open
+    const existing = isPeerId(peer) && options.force !== true && options.onProgress == null ? this.#findConnection(peer) : undefined
+    const connection = existing ?? await connectionManager.openConnection(peer, options)
 
     try {
       return await this.#open(connection, requested, options, settings)
@@ -97,12 +104,19 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
       this.#log('%p lost connection %s while a stream was opened, trying another one - %e', connection.remotePeer, connection.id, err)
     }
 
-    const other = connectionManager.getConnections(connection.remotePeer)
-      .filter(other => other !== connection && other.status === 'open')
-      .sort((a, b) => Number(b.direct) - Number(a.direct))
-      .find(other => other.limits == null)
+    const other = this.#findConnection(connection.remotePeer, connection) ?? await connectionManager.openConnection(peer, { ...options, force: true })
 
-    return this.#open(other ?? await connectionManager.openConnection(peer, { ...options, force: true }), requested, options, settings)
+    return this.#open(other, requested, options, settings)
+  }
+
+  /**
+   * An open connection to the peer that has no limits, a direct one if there is
+   */
+  #findConnection (peer: PeerId, except?: Connection): Connection | undefined {
+    const connections = this.#components.connectionManager.getConnections(peer)
+      .filter(connection => connection !== except && connection.status === 'open' && connection.limits == null)
+
+    return connections.find(({ direct }) => direct) ?? connections[0]
   }
 
   async newStreamOn (connection: Connection, protocols: string | string[], options: OpenStreamOnOptions = {}): Promise<Stream> {
@@ -172,7 +186,13 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
   }
 
   async #findRemembered ({ connection, settings }: Opening, protocols: string[]): Promise<string | undefined> {
-    if (settings.resume && this.#known.isPending(connection)) {
+    if (!settings.resume) {
+      return
+    }
+
+    this.#known.remember()
+
+    if (this.#known.isPending(connection)) {
       const remembered = await this.#known.remembered(connection)
 
       return protocols.find(protocol => remembered.has(protocol) && !this.#known.hasRefused(connection, protocol))
@@ -241,7 +261,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
 
   async #negotiateEarly (opening: Opening, stream: Stream, others: string[]): Promise<void> {
     const { connection, options } = opening
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const { promise, resolve, reject } = Promise.withResolvers<'identified' | 'confirmed'>()
     let trusted = false
 
     const onClose = (evt: StreamCloseEvent): void => {
@@ -254,22 +274,25 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
 
       if (protocol === stream.protocol) {
         trusted = true
-        resolve()
+        resolve('identified')
       } else if (protocol != null) {
         reject(new UnsupportedProtocolError(`The peer speaks ${protocol}`))
       }
     })
 
     try {
-      this.#negotiate(opening, stream, { isTrusted: () => trusted, onConfirmed: resolve }).flush()
-      await raceSignal(promise, options.signal)
+      const negotiation = this.#negotiate(opening, stream, {
+        isTrusted: () => trusted,
+        onConfirmed: () => { resolve('confirmed') }
+      })
+      negotiation.flush()
+
+      if (await raceSignal(promise, options.signal) === 'confirmed') {
+        await this.#letHandlerStart(connection, stream.protocol)
+      }
     } finally {
       forgetListener()
       stream.removeEventListener('close', onClose)
-    }
-
-    if (!trusted) {
-      await this.#letHandlerStart(connection, stream.protocol)
     }
   }
 

@@ -188,6 +188,12 @@ describe.each(TRANSPORTS)('the first stream straight after the dial over %s', tr
     }
   })
 
+  async function openAndExchange (): Promise<Uint8Array> {
+    const stream = await dialer.services.streamOpener.newStream(listener.peerId, ECHO)
+
+    return exchange(stream, bytes('hello'))
+  }
+
   it('works for many streams at once, with identify among them', async () => {
     dialer = await createOpenerNode()
     listener = await createStockNode(transport)
@@ -199,11 +205,7 @@ describe.each(TRANSPORTS)('the first stream straight after the dial over %s', tr
 
       // with identify that is as many as a listener takes while its end of the
       // connection is being made (maxEarlyStreams), more make it reset them all
-      const answers = await Promise.all(Array.from({ length: 9 }, async () => {
-        const stream = await dialer.services.streamOpener.newStream(listener.peerId, ECHO)
-
-        return exchange(stream, bytes('hello'))
-      }))
+      const answers = await Promise.all(Array.from({ length: 9 }, openAndExchange))
 
       expect(answers).to.deep.equal(Array.from({ length: 9 }, () => bytes('hello')))
       await done

@@ -1,6 +1,7 @@
 import { pEvent } from 'p-event'
 import { afterEach, describe, expect, it } from 'vitest'
 import { identify, identifyPush } from '@libp2p/identify'
+import { byteStream } from '@libp2p/utils'
 import { createRelay } from './fixtures/relay.ts'
 import { encodeHandshake } from '../src/multistream-select.ts'
 import { addressOf, connectIdentified, createOpenerNode, createStockNode, identified, SOCKET_TRANSPORTS, stopNodes, TRANSPORTS } from './fixtures/nodes.ts'
@@ -47,13 +48,10 @@ describe.each(SOCKET_TRANSPORTS)('a protocol that identify named, through a rela
     const received = Promise.withResolvers<void>()
 
     await listener.handle(ECHO, async stream => {
-      for await (const chunk of stream) {
-        requests.push(new TextDecoder().decode(chunk.subarray()))
-        stream.send(bytes('answer'))
-        received.resolve()
-        break
-      }
-
+      const request = await byteStream(stream).read({ bytes: 'request'.length })
+      requests.push(new TextDecoder().decode(request.subarray()))
+      stream.send(bytes('answer'))
+      received.resolve()
       await stream.close()
     })
 

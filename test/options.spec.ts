@@ -1,0 +1,148 @@
+import { noise } from '@libp2p/noise'
+import { tcp } from '@libp2p/tcp'
+import { yamux } from '@libp2p/yamux'
+import { createLibp2p } from 'libp2p'
+import { afterEach, describe, expect, it } from 'vitest'
+import { streamOpener } from '../src/index.ts'
+import { addressOf, connectIdentified, createOpenerNode, createStockNode, stopNodes } from './fixtures/nodes.ts'
+import { handleRaw } from './fixtures/raw-listener.ts'
+import { bytes, closed, ECHO, echo, exchange, replacedMethods } from './fixtures/streams.ts'
+import type { StreamOpenerInit } from '../src/index.ts'
+import type { OpenerServices } from './fixtures/nodes.ts'
+import type { Libp2p } from '@libp2p/interface'
+
+let dialer: Libp2p<OpenerServices> | undefined
+let listener: Libp2p | undefined
+
+afterEach(async () => {
+  await stopNodes(dialer, listener)
+  dialer = listener = undefined
+})
+
+describe('the options of the service', () => {
+  it.each([
+    ['negotiation', 'sometimes', "negotiation must be 'identified' or 'always' or 'full', got 'sometimes'"],
+    ['negotiationTimeout', 0, 'negotiationTimeout must be a whole number of ms from 1 to 2147483647, got 0'],
+    ['negotiationTimeout', -1, 'negotiationTimeout must be a whole number of ms from 1 to 2147483647, got -1'],
+    ['negotiationTimeout', 1.5, 'negotiationTimeout must be a whole number of ms from 1 to 2147483647, got 1.5'],
+    ['negotiationTimeout', Infinity, 'negotiationTimeout must be a whole number of ms from 1 to 2147483647, got Infinity'],
+    ['negotiationTimeout', NaN, 'negotiationTimeout must be a whole number of ms from 1 to 2147483647, got NaN'],
+    ['negotiationTimeout', '10', "negotiationTimeout must be a whole number of ms from 1 to 2147483647, got '10'"],
+    ['halfClose', 'never', "halfClose must be 'confirmed' or 'immediate', got 'never'"],
+    ['resume', 'yes', "resume must be true or false, got 'yes'"]
+  ])('are checked at once: %s can not be %s', (name, value, message) => {
+    expect(() => streamOpener({ [name]: value } as StreamOpenerInit)).toThrow(expect.objectContaining({ name: 'InvalidParametersError', message }))
+  })
+
+  it('can all be left out, or be undefined', () => {
+    streamOpener()
+    streamOpener({})
+    streamOpener({ negotiation: undefined, negotiationTimeout: undefined, halfClose: undefined, resume: undefined })
+  })
+
+  it('need identify to be there', async () => {
+    await expect(createLibp2p({
+      transports: [tcp()],
+      connectionEncrypters: [noise()],
+      streamMuxers: [yamux()],
+      services: { streamOpener: streamOpener() }
+    })).rejects.toThrow(expect.objectContaining({
+      name: 'UnmetServiceDependenciesError',
+      message: expect.stringContaining('"libp2p-stream-opener" required capability "@libp2p/identify"')
+    }))
+  })
+})
+
+describe('the options of a call', () => {
+  it.each([
+    [{ negotiationTimeout: 0 }, 'negotiationTimeout'],
+    [{ halfClose: 'never' }, 'halfClose'],
+    [{ resume: 1 }, 'resume']
+  ])('are checked before anything is dialled: %o', async (options, name) => {
+    dialer = await createOpenerNode()
+    listener = await createStockNode('tcp')
+
+    await expect(dialer.services.streamOpener.newStream(addressOf(listener), ECHO, options as any)).rejects.toThrow(expect.objectContaining({
+      name: 'InvalidParametersError',
+      message: expect.stringContaining(name)
+    }))
+    expect(dialer.getConnections()).to.deep.equal([])
+  })
+
+  it.each([
+    [undefined], [null], [[]], [''], [[ECHO, '']], [42], ['/a\n/b'], ['/'.repeat(1024)], ['/ä'.repeat(400)]
+  ])('are checked before anything is dialled: protocols %o', async protocols => {
+    dialer = await createOpenerNode()
+    listener = await createStockNode('tcp')
+
+    await expect(dialer.services.streamOpener.newStream(addressOf(listener), protocols as any)).rejects.toThrow(expect.objectContaining({ name: 'InvalidParametersError' }))
+    expect(dialer.getConnections()).to.deep.equal([])
+  })
+
+  it('may name the longest protocol that libp2p takes', async () => {
+    dialer = await createOpenerNode()
+    listener = await createStockNode('tcp')
+    const long = '/'.padEnd(1023, 'long')
+    await listener.handle(long, echo)
+    await connectIdentified(dialer, listener)
+
+    const stream = await dialer.services.streamOpener.newStream(listener.peerId, long)
+    expect(replacedMethods(stream)).to.include('onData')
+    expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+  })
+
+  it('take precedence over those of the service', async () => {
+    dialer = await createOpenerNode({ negotiationTimeout: 60_000 })
+    listener = await createStockNode('tcp')
+    await handleRaw(listener, ECHO, () => {})
+    await connectIdentified(dialer, listener)
+
+    const stream = await dialer.services.streamOpener.newStream(listener.peerId, ECHO, { negotiationTimeout: 50 })
+    const { error } = await closed(stream)
+    expect(error).to.have.property('message', `The peer did not answer the handshake of ${ECHO} within 50ms`)
+  })
+
+  it('bound a full negotiation, too', async () => {
+    dialer = await createOpenerNode({ negotiation: 'full', negotiationTimeout: 50 })
+    listener = await createStockNode('tcp')
+    await handleRaw(listener, ECHO, () => {})
+    await connectIdentified(dialer, listener)
+
+    await expect(dialer.services.streamOpener.newStream(listener.peerId, ECHO)).rejects.toThrow(expect.objectContaining({ name: 'TimeoutError' }))
+  })
+})
+
+describe('negotiation', () => {
+  it('full leaves every stream to libp2p', async () => {
+    dialer = await createOpenerNode({ negotiation: 'full' })
+    listener = await createStockNode('tcp')
+    await listener.handle(ECHO, echo)
+    await connectIdentified(dialer, listener)
+
+    const stream = await dialer.services.streamOpener.newStream(listener.peerId, ECHO)
+    expect(replacedMethods(stream)).to.deep.equal([])
+    expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+  })
+
+  it('always trusts the peer to speak a single protocol until it has refused it', async () => {
+    dialer = await createOpenerNode({ negotiation: 'always' })
+    listener = await createStockNode('tcp')
+    const connection = await connectIdentified(dialer, listener)
+    await listener.handle(ECHO, echo)
+
+    const spoken = await dialer.services.streamOpener.newStream(listener.peerId, ECHO)
+    expect(replacedMethods(spoken)).to.include('onData')
+    expect(await exchange(spoken, bytes('hello'))).to.deep.equal(bytes('hello'))
+
+    const refused = await dialer.services.streamOpener.newStream(listener.peerId, '/missing/1.0.0')
+    refused.send(bytes('hello'))
+    const { error } = await closed(refused)
+    expect(error).to.have.property('name', 'UnsupportedProtocolError')
+    await expect(dialer.services.streamOpener.newStream(listener.peerId, '/missing/1.0.0')).rejects.toThrow(expect.objectContaining({ name: 'UnsupportedProtocolError' }))
+
+    // several are negotiated as ever
+    const stream = await dialer.services.streamOpener.newStreamOn(connection, ['/missing/1.0.0', '/neither/1.0.0', ECHO])
+    expect(stream.protocol).to.equal(ECHO)
+    stream.abort(new Error('Seen enough'))
+  })
+})
