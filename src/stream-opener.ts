@@ -153,6 +153,11 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
 
   async #openOnMuxer (opening: Opening, protocols: string[]): Promise<Stream> {
     const { connection, options, settings } = opening
+
+    if (settings.resume) {
+      this.#known.remember()
+    }
+
     let protocol = this.#findTrusted(opening, protocols) ?? await this.#findRemembered(opening, protocols)
 
     if (protocol == null && this.#known.isPending(connection)) {
@@ -186,13 +191,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
   }
 
   async #findRemembered ({ connection, settings }: Opening, protocols: string[]): Promise<string | undefined> {
-    if (!settings.resume) {
-      return
-    }
-
-    this.#known.remember()
-
-    if (this.#known.isPending(connection)) {
+    if (settings.resume && this.#known.isPending(connection)) {
       const remembered = await this.#known.remembered(connection)
 
       return protocols.find(protocol => remembered.has(protocol) && !this.#known.hasRefused(connection, protocol))

@@ -1,0 +1,192 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { pEvent } from 'p-event'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { KnownProtocols } from '../src/known-protocols.ts'
+import { forkListener } from './fixtures/fork-listener.ts'
+import { connectIdentified, createOpenerNode, createStockNode, SOCKET_TRANSPORTS, stopNodes, TRANSPORTS } from './fixtures/nodes.ts'
+import { handleRaw } from './fixtures/raw-listener.ts'
+import { bytes, closed, ECHO, echo, exchange, replacedMethods } from './fixtures/streams.ts'
+import type { StreamOpenerComponents } from '../src/index.ts'
+import type { ForkedListener } from './fixtures/fork-listener.ts'
+import type { OpenerServices, TransportName } from './fixtures/nodes.ts'
+import type { Connection, Libp2p, Stream } from '@libp2p/interface'
+
+let dialer: Libp2p<OpenerServices> | undefined
+let listener: Libp2p | undefined
+
+afterEach(async () => {
+  await stopNodes(dialer, listener)
+  dialer = listener = undefined
+})
+
+setFlagsFromString('--expose-gc')
+const gc = runInNewContext('gc') as () => void
+
+/**
+ * What is in use after everything that nobody holds is gone
+ */
+async function heapUsed (): Promise<number> {
+  for (let i = 0; i < 5; i++) {
+    gc()
+    await new Promise<void>(resolve => { setImmediate(resolve) })
+  }
+
+  return process.memoryUsage().heapUsed
+}
+
+/**
+ * Runs it in three parts of the same length and returns by how much the heap has
+ * grown in the last two, in bytes per round. Growth in the first one is caches and
+ * compiled code.
+ */
+async function growth (rounds: number, run: (rounds: number) => Promise<void>): Promise<number> {
+  await run(rounds / 3)
+  const before = await heapUsed()
+  await run(rounds / 3 * 2)
+
+  return (await heapUsed() - before) / (rounds / 3 * 2)
+}
+
+/**
+ * Node.js has no public way to ask a timer
+ */
+function isActive (timer: { _destroyed: boolean }): boolean {
+  return !timer._destroyed
+}
+
+async function createPair (transport: TransportName): Promise<Connection> {
+  dialer = await createOpenerNode()
+  listener = await createStockNode(transport)
+  await listener.handle(ECHO, echo)
+
+  return connectIdentified(dialer, listener)
+}
+
+describe.each(SOCKET_TRANSPORTS)('over %s, to a listener in another process', transport => {
+  let forked: ForkedListener
+
+  beforeAll(async () => {
+    forked = await forkListener(transport)
+  })
+
+  afterAll(async () => {
+    await forked.stop()
+  })
+
+  it('20,000 opens on one connection leave nothing behind', async () => {
+    const node = dialer = await createOpenerNode()
+    const [connection] = await Promise.all([node.dial(forked.addr), pEvent(node as any, 'peer:identify')])
+
+    const perOpen = await growth(20_000, async rounds => {
+      let left = rounds
+
+      await Promise.all(Array.from({ length: 8 }, async () => {
+        while (left-- > 0) {
+          await exchange(await node.services.streamOpener.newStreamOn(connection, ECHO), bytes('hello'))
+        }
+      }))
+    })
+
+    // a property that stays on one object for every open would be 24 or more
+    expect(perOpen).to.be.below(20)
+    expect(connection.streams).to.have.length(0)
+  }, 300_000)
+
+  it('1,000 connects and disconnects leave nothing behind', async () => {
+    const node = dialer = await createOpenerNode()
+    const { events, peerStore, logger } = (node as unknown as { components: StreamOpenerComponents }).components
+    const listeners = (): number[] => ['connection:open', 'connection:close', 'peer:identify'].map(type => (events as any).listenerCount(type))
+
+    // sees what the service's own sees
+    const known = new KnownProtocols({ events, peerStore }, logger.forComponent('test'))
+    known.start()
+    const before = listeners()
+
+    async function connect (open: (connection: Connection) => Promise<Stream>): Promise<number> {
+      return growth(999, async rounds => {
+        for (let i = 0; i < rounds; i++) {
+          const connection = await node.dial(forked.addr)
+          expect(known.size).to.equal(1)
+          await exchange(await open(connection), bytes('hello'))
+          await node.hangUp(connection.remotePeer)
+          expect(known.size).to.equal(0)
+        }
+      })
+    }
+
+    // libp2p keeps what a connection had in timers of its own for some seconds
+    const stock = await connect(async connection => connection.newStream(ECHO))
+    const ours = await connect(async connection => node.services.streamOpener.newStreamOn(connection, ECHO))
+
+    expect(ours).to.be.below(stock * 1.5 + 1_000)
+    expect(listeners()).to.deep.equal(before)
+    expect(node.getConnections()).to.have.length(0)
+    known.stop()
+  }, 300_000)
+})
+
+describe.each(TRANSPORTS)('stopping over %s', transport => {
+  it('leaves no timer, listener or replaced method behind, and says so to those who wait', async () => {
+    const connection = await createPair(transport)
+    const node = dialer as Libp2p<OpenerServices>
+    await handleRaw(listener as Libp2p, '/silent/1.0.0', () => {})
+    await node.hangUp(connection.remotePeer)
+    const next = await connectIdentified(node, listener as Libp2p)
+    const setTimeouts = vi.spyOn(globalThis, 'setTimeout')
+    const streams: Stream[] = []
+
+    for (let i = 0; i < 10; i++) {
+      const stream = await node.services.streamOpener.newStreamOn(next, '/silent/1.0.0', { negotiationTimeout: 54_321 })
+      expect(replacedMethods(stream)).to.include('onData')
+      streams.push(stream)
+    }
+
+    const timers = setTimeouts.mock.results.filter((_, i) => setTimeouts.mock.calls[i]?.[1] === 54_321).map(({ value }) => value)
+    setTimeouts.mockRestore()
+    expect(timers.map(isActive)).to.deep.equal(streams.map(() => true))
+
+    const ends = streams.map(closed)
+    const opening = expect(node.services.streamOpener.newStreamOn(next, '/unknown/1.0.0')).rejects.toThrow()
+    const service = node.services.streamOpener as unknown as { stop(): void, start(): void, isStarted(): boolean }
+    service.stop()
+
+    for (const { error } of await Promise.all(ends)) {
+      expect(error).to.have.property('name', 'AbortError')
+    }
+
+    await opening
+    expect(streams.map(replacedMethods)).to.deep.equal(streams.map(() => []))
+    expect(timers.map(isActive)).to.deep.equal(streams.map(() => false))
+    expect(service.isStarted()).to.equal(false)
+    await expect(node.services.streamOpener.newStreamOn(next, ECHO)).rejects.toThrow(expect.objectContaining({ name: 'NotStartedError' }))
+
+    // and it can be started again
+    service.start()
+    const stream = await node.services.streamOpener.newStreamOn(next, ECHO)
+    expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+  })
+
+  it('sends a FIN that is being held back', async () => {
+    const connection = await createPair(transport)
+    const node = dialer as Libp2p<OpenerServices>
+    const ended = Promise.withResolvers<void>()
+    const echoed = Promise.withResolvers<void>()
+    await (listener as Libp2p).handle('/sink/1.0.0', async stream => {
+      for await (const chunk of stream) {
+        expect(chunk.byteLength).to.equal(5)
+        echoed.resolve()
+      }
+
+      ended.resolve()
+    })
+    await node.services.identify.identify(connection)
+
+    const stream = await node.services.streamOpener.newStreamOn(connection, '/sink/1.0.0')
+    stream.send(bytes('hello'))
+    await Promise.all([stream.close(), echoed.promise])
+    ;(node.services.streamOpener as unknown as { stop(): void }).stop()
+    await ended.promise
+    expect(replacedMethods(stream)).to.deep.equal([])
+  })
+})
