@@ -1,0 +1,63 @@
+/**
+ * Packs the package and uses it as a new user would: in an empty project, with the
+ * example of the README, type-checked and run.
+ */
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+const root = join(import.meta.dirname, '..')
+const project = mkdtempSync(join(tmpdir(), 'libp2p-stream-opener-'))
+
+function run (cwd: string, command: string, ...args: string[]): string {
+  return execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
+}
+
+try {
+  const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const example = /```ts\n(import[^`]*createLibp2p[^`]*)```/.exec(readFileSync(join(root, 'README.md'), 'utf8'))?.[1]
+
+  if (example == null) {
+    throw new Error('The README has no example that imports createLibp2p')
+  }
+
+  const packages = [...example.matchAll(/from '([^']+)'/g)]
+    .map(([, name = '']) => name)
+    .filter(name => name !== 'libp2p-stream-opener')
+  const [{ filename }] = JSON.parse(run(root, 'npm', 'pack', '--json', '--pack-destination', project))
+
+  writeFileSync(join(project, 'package.json'), JSON.stringify({
+    name: 'new-user',
+    private: true,
+    type: 'module',
+    dependencies: {
+      'libp2p-stream-opener': `file:${filename}`,
+      ...Object.fromEntries([...packages, 'typescript', '@types/node'].map(name => [name, devDependencies[name]]))
+    }
+  }))
+  writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({
+    compilerOptions: {
+      target: 'ES2024',
+      lib: ['ES2024', 'DOM'],
+      module: 'NodeNext',
+      strict: true,
+      noEmit: true,
+      types: ['node']
+    }
+  }))
+  writeFileSync(join(project, 'example.ts'), example)
+
+  run(project, 'npm', 'install', '--no-audit', '--no-fund', '--loglevel=error')
+  run(project, join(project, 'node_modules/.bin/tsc'))
+
+  const output = run(project, process.execPath, 'example.ts')
+
+  if (!output.includes('hello')) {
+    throw new Error(`The example of the README printed ${JSON.stringify(output)}`)
+  }
+
+  process.stdout.write(`${filename}: installs, type-checks and runs in an empty project, the example prints\n${output}`)
+} finally {
+  rmSync(project, { recursive: true })
+}
