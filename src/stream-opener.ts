@@ -110,13 +110,14 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
   }
 
   /**
-   * An open connection to the peer that has no limits, a direct one if there is
+   * The connection that openConnection would choose: open, without limits, and of
+   * the direct ones the newest
    */
   #findConnection (peer: PeerId, except?: Connection): Connection | undefined {
     const connections = this.#components.connectionManager.getConnections(peer)
       .filter(connection => connection !== except && connection.status === 'open' && connection.limits == null)
 
-    return connections.find(({ direct }) => direct) ?? connections[0]
+    return connections.findLast(({ direct }) => direct) ?? connections[0]
   }
 
   async newStreamOn (connection: Connection, protocols: string | string[], options: OpenStreamOnOptions = {}): Promise<Stream> {
@@ -268,7 +269,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
     }
     stream.addEventListener('close', onClose)
 
-    const forgetListener = this.#known.onIdentified(connection, () => {
+    const onIdentified = (): void => {
       const protocol = this.#findKnown(connection, [stream.protocol, ...others])
 
       if (protocol === stream.protocol) {
@@ -277,7 +278,8 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
       } else if (protocol != null) {
         reject(new UnsupportedProtocolError(`The peer speaks ${protocol}`))
       }
-    })
+    }
+    const forgetListener = this.#known.onIdentified(connection, onIdentified)
 
     try {
       const negotiation = this.#negotiate(opening, stream, {
@@ -285,6 +287,9 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
         onConfirmed: () => { resolve('confirmed') }
       })
       negotiation.flush()
+
+      // it may have arrived while the stream was created
+      onIdentified()
 
       if (await raceSignal(promise, options.signal) === 'confirmed') {
         await this.#letHandlerStart(connection, stream.protocol)

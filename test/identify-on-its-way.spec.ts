@@ -6,7 +6,7 @@ import { createRelay } from './fixtures/relay.ts'
 import { bytes, ECHO, echo, exchange, readAll } from './fixtures/streams.ts'
 import type { OpenerServices } from './fixtures/nodes.ts'
 import type { Relay } from './fixtures/relay.ts'
-import type { Libp2p, Stream } from '@libp2p/interface'
+import type { Libp2p, Stream, StreamMuxer } from '@libp2p/interface'
 
 const IDENTIFY = '/ipfs/id/1.0.0'
 
@@ -67,6 +67,28 @@ describe.each(SOCKET_TRANSPORTS)('before identify, through a relay over %s', tra
     expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
   })
 
+  it('returns when identify has named the protocol while the stream was being created', async () => {
+    dialer = await createPatientNode()
+    listener = await createStockNode(transport)
+    await listener.handle(ECHO, echo)
+
+    relay = await createRelay(addressOf(listener))
+    const connection = await dialer.dial(relay.addr)
+    const { muxer } = connection as unknown as { muxer: StreamMuxer }
+    const createStream = muxer.createStream.bind(muxer)
+    muxer.createStream = async options => {
+      const stream = await createStream(options)
+      announce([ECHO])
+
+      return stream
+    }
+    relay.hold()
+
+    const stream = await dialer.services.streamOpener.newStream(listener.peerId, ECHO)
+    relay.release()
+    expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+  })
+
   it('of several protocols takes the first one that identify names, if the full negotiation is held', async () => {
     dialer = await createPatientNode()
     listener = await createStockNode(transport)
@@ -77,7 +99,7 @@ describe.each(SOCKET_TRANSPORTS)('before identify, through a relay over %s', tra
     relay.hold()
 
     const opening = dialer.services.streamOpener.newStream(listener.peerId, ['/a/1.0.0', '/c/1.0.0', '/b/1.0.0'])
-    await sent(relay)
+    await hasStream('/a/1.0.0')
     announce(['/b/1.0.0', '/c/1.0.0'])
 
     const stream = await opening
@@ -105,7 +127,7 @@ describe.each(SOCKET_TRANSPORTS)('before identify, through a relay over %s', tra
     relay.hold()
 
     const opening = dialer.services.streamOpener.newStream(listener.peerId, ['/a/1.0.0', '/b/1.0.0'])
-    await sent(relay)
+    await hasStream('/a/1.0.0')
     announce(['/b/1.0.0', '/a/1.0.0'])
 
     const stream = await opening
@@ -226,18 +248,7 @@ describe.each(TRANSPORTS)('the first stream straight after the dial over %s', tr
     await dialer.dial(addressOf(listener))
     const opening = dialer.services.streamOpener.newStream(listener.peerId, '/fickle/1.0.0')
 
-    // not before the stream is there to be named
-    await new Promise<void>(resolve => {
-      const [connection] = dialer.getConnections(listener.peerId)
-      const check = (): void => {
-        if (connection?.streams.some(({ protocol }) => protocol === '/fickle/1.0.0') === true) {
-          resolve()
-        } else {
-          setImmediate(check)
-        }
-      }
-      check()
-    })
+    await hasStream('/fickle/1.0.0')
     announce(['/fickle/1.0.0'])
 
     const stream = await opening
@@ -249,12 +260,12 @@ describe.each(TRANSPORTS)('the first stream straight after the dial over %s', tr
 })
 
 /**
- * Resolves when the dialer has sent something
+ * Resolves when the dialer has a stream of the protocol
  */
-async function sent (relay: Relay): Promise<void> {
-  const before = relay.bytesUp
+async function hasStream (protocol: string): Promise<void> {
+  const [connection] = dialer.getConnections(listener.peerId)
 
-  while (relay.bytesUp === before) {
+  while (connection?.streams.some(stream => stream.protocol === protocol) !== true) {
     await new Promise<void>(resolve => { setImmediate(resolve) })
   }
 }
