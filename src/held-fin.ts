@@ -20,7 +20,7 @@ import { FIN_DELAY, MAX_FINS_BEHIND } from './constants.ts'
 import { override } from './override.ts'
 import type { MuxedStream } from './muxer-access.ts'
 import type { Override } from './override.ts'
-import type { AbortOptions, StreamMuxer } from '@libp2p/interface'
+import type { StreamMuxer } from '@libp2p/interface'
 
 type Closing = Pick<MuxedStream, 'sendCloseWrite'>
 
@@ -112,7 +112,16 @@ export class HeldFin {
     this.#stream = stream
     this.#init = init
     this.#closing = override<Closing>(stream, {
-      sendCloseWrite: async options => this.#sendCloseWrite(options)
+      sendCloseWrite: async ({ signal } = {}) => {
+        try {
+          await raceSignal(this.#sendCloseWrite(), signal)
+        } catch (err) {
+          // the stream is closed, it is only the FIN that is to follow
+          if (signal?.aborted !== true) {
+            throw err
+          }
+        }
+      }
     })
   }
 
@@ -147,11 +156,11 @@ export class HeldFin {
    * be
    */
   release (): void {
-    const due = this.#timer != null
+    const isDue = !this.#released && this.#timer != null
 
     this.#finish()
 
-    if (due) {
+    if (isDue) {
       this.#closing.original.sendCloseWrite.call(this.#stream).catch(err => {
         this.#stream.log.error('could not close the writable end - %e', err)
       })
@@ -166,12 +175,12 @@ export class HeldFin {
     this.#finish()
   }
 
-  async #sendCloseWrite (options?: AbortOptions): Promise<void> {
+  async #sendCloseWrite (): Promise<void> {
     const { muxer, heldFins } = this.#init
 
     if (this.#echoedAt == null && muxer.status === 'open') {
       this.#echo = Promise.withResolvers()
-      await raceSignal(this.#echo.promise, options?.signal)
+      await this.#echo.promise
 
       if (heldFins == null) {
         await this.#init.afterEcho()
@@ -183,13 +192,13 @@ export class HeldFin {
 
       if (wait > 0) {
         this.#timer = setTimeout(() => { this.release() }, wait)
-        return raceSignal(heldFins.add(this, this.#echoedAt), options?.signal)
+        return heldFins.add(this, this.#echoedAt)
       }
     }
 
     this.#finish()
 
-    return this.#closing.original.sendCloseWrite.call(this.#stream, options)
+    return this.#closing.original.sendCloseWrite.call(this.#stream)
   }
 
   #finish (): void {

@@ -6,9 +6,7 @@
  * The peer store alone does not tell. libp2p also adds to it whatever the peer
  * has opened to us, and a pure client does not handle what it calls.
  */
-import { fromString } from 'uint8arrays/from-string'
-import { toString } from 'uint8arrays/to-string'
-import { LAST_IDENTIFY_KEY } from './constants.ts'
+import { LastIdentify } from './last-identify.ts'
 import type { Connection, IdentifyResult, Libp2pEvents, Logger, PeerId, PeerStore, TypedEventTarget } from '@libp2p/interface'
 
 export interface KnownProtocolsComponents {
@@ -44,6 +42,7 @@ export class KnownProtocols {
   readonly #connections = new Map<Connection, ConnectionRecord>()
   readonly #components: KnownProtocolsComponents
   readonly #log: Logger
+  readonly #lastIdentify: LastIdentify
 
   /**
    * Whether identify messages are stored with the peer, which costs a write to
@@ -54,6 +53,7 @@ export class KnownProtocols {
   constructor (components: KnownProtocolsComponents, log: Logger) {
     this.#components = components
     this.#log = log
+    this.#lastIdentify = new LastIdentify(components.peerStore, log)
   }
 
   start (): void {
@@ -74,6 +74,13 @@ export class KnownProtocols {
    */
   get size (): number {
     return this.#connections.size
+  }
+
+  /**
+   * The first of the protocols that the peer is known to speak
+   */
+  find (connection: Connection, protocols: string[]): string | undefined {
+    return protocols.find(protocol => this.has(connection, protocol))
   }
 
   has (connection: Connection, protocol: string): boolean {
@@ -115,7 +122,7 @@ export class KnownProtocols {
 
     for (const [{ remotePeer }, { identified, protocols }] of this.#connections) {
       if (identified) {
-        this.#storeIdentify(remotePeer, [...protocols])
+        this.#lastIdentify.store(remotePeer, [...protocols])
       }
     }
   }
@@ -130,7 +137,7 @@ export class KnownProtocols {
       return new Set()
     }
 
-    record.remembered ??= this.#load(connection.remotePeer)
+    record.remembered ??= this.#lastIdentify.load(connection.remotePeer)
 
     return record.remembered
   }
@@ -175,9 +182,23 @@ export class KnownProtocols {
       }
     }
 
-    this.#forget(connection.remotePeer, protocol, err.name === 'UnsupportedProtocolError').catch(err => {
-      this.#log.error('could not store that %p does not speak %s - %e', connection.remotePeer, protocol, err)
-    })
+    this.#lastIdentify.forget(connection.remotePeer, protocol)
+
+    if (err.name === 'UnsupportedProtocolError') {
+      this.#remove(connection.remotePeer, protocol).catch(err => {
+        this.#log.error('could not store that %p does not speak %s - %e', connection.remotePeer, protocol, err)
+      })
+    }
+  }
+
+  async #remove (peerId: PeerId, protocol: string): Promise<void> {
+    const { protocols } = await this.#components.peerStore.get(peerId)
+
+    if (protocols.includes(protocol)) {
+      await this.#components.peerStore.patch(peerId, {
+        protocols: protocols.filter(p => p !== protocol)
+      })
+    }
   }
 
   readonly #onConnectionOpen = (evt: CustomEvent<Connection>): void => {
@@ -210,53 +231,12 @@ export class KnownProtocols {
       record.refused.clear()
 
       if (this.#remember) {
-        this.#storeIdentify(peerId, protocols)
+        this.#lastIdentify.store(peerId, protocols)
       }
     }
 
     for (const listener of [...record.listeners]) {
       listener()
-    }
-  }
-
-  #storeIdentify (peerId: PeerId, protocols: string[]): void {
-    this.#components.peerStore.merge(peerId, {
-      metadata: {
-        [LAST_IDENTIFY_KEY]: fromString(protocols.join('\n'))
-      }
-    }).catch(err => {
-      this.#log.error('could not store the protocols of %p - %e', peerId, err)
-    })
-  }
-
-  async #load (peerId: PeerId): Promise<Set<string>> {
-    try {
-      const peer = await this.#components.peerStore.get(peerId)
-      const stored = peer.metadata.get(LAST_IDENTIFY_KEY)
-
-      return new Set(stored == null ? [] : toString(stored).split('\n'))
-    } catch (err: any) {
-      if (err.name !== 'NotFoundError') {
-        this.#log.error('could not load the protocols of %p - %e', peerId, err)
-      }
-
-      return new Set()
-    }
-  }
-
-  async #forget (peerId: PeerId, protocol: string, unsupported: boolean): Promise<void> {
-    const remembered = await this.#load(peerId)
-
-    if (remembered.delete(protocol)) {
-      this.#storeIdentify(peerId, [...remembered])
-    }
-
-    const { protocols } = await this.#components.peerStore.get(peerId)
-
-    if (unsupported && protocols.includes(protocol)) {
-      await this.#components.peerStore.patch(peerId, {
-        protocols: protocols.filter(p => p !== protocol)
-      })
     }
   }
 }

@@ -26,6 +26,13 @@ export function getMuxer (connection: Connection): StreamMuxer | undefined {
 }
 
 /**
+ * The streams of a muxer can not carry the handshake
+ */
+export class UnsuitedMuxerError extends Error {
+  override name = 'UnsuitedMuxerError'
+}
+
+/**
  * Whether the stream itself can carry the handshake
  */
 export function isMuxedStream (stream: Stream): stream is MuxedStream {

@@ -1,36 +1,18 @@
-import { AbortError, ConnectionClosedError, isPeerId, NotStartedError, serviceCapabilities, serviceDependencies, setMaxListeners, UnsupportedProtocolError } from '@libp2p/interface'
-import { raceSignal } from 'race-signal'
-import { NEGOTIATION_TIMEOUT } from './constants.ts'
-import { HeldFins } from './held-fin.ts'
+import { isPeerId, NotStartedError, serviceCapabilities, serviceDependencies, setMaxListeners } from '@libp2p/interface'
 import { KnownProtocols } from './known-protocols.ts'
-import { deliversInOrder, getMuxer, isMuxedStream } from './muxer-access.ts'
-import { nextTurn } from './next-turn.ts'
-import { OptimisticNegotiation } from './optimistic-negotiation.ts'
+import { getMuxer, UnsuitedMuxerError } from './muxer-access.ts'
+import { Negotiations } from './negotiations.ts'
 import { readCallOptions, readProtocols } from './options.ts'
 import { abortable, openOutboundStream } from './outbound-stream.ts'
 import type { OpenStreamOnOptions, OpenStreamOptions, StreamOpenerComponents, StreamOpener as StreamOpenerInterface } from './index.ts'
+import type { Opening } from './negotiations.ts'
 import type { Settings } from './options.ts'
-import type { Connection, DialTarget, Logger, NewStreamOptions, PeerId, Startable, Stream, StreamCloseEvent, StreamMuxer } from '@libp2p/interface'
+import type { Connection, DialTarget, Logger, NewStreamOptions, PeerId, Startable, Stream, StreamMuxer } from '@libp2p/interface'
 
 /**
  * Errors of connections that have no stream to give, so nothing was written
  */
 const BEFORE_FIRST_BYTE = ['ConnectionClosedError', 'MuxerClosedError']
-
-/**
- * The streams of a muxer can not carry the handshake
- */
-class UnsuitedMuxerError extends Error {}
-
-/**
- * What a stream is to be opened on, and how
- */
-interface Opening {
-  connection: Connection
-  muxer: StreamMuxer
-  options: NewStreamOptions
-  settings: Settings
-}
 
 export class StreamOpener implements StreamOpenerInterface, Startable {
   #started = false
@@ -38,8 +20,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
   readonly #settings: Settings
   readonly #log: Logger
   readonly #known: KnownProtocols
-  readonly #negotiations = new Set<OptimisticNegotiation>()
-  readonly #heldFins = new WeakMap<StreamMuxer, HeldFins>()
+  readonly #negotiations: Negotiations
   readonly #unsuited = new WeakSet<StreamMuxer>()
 
   constructor (components: StreamOpenerComponents, settings: Settings) {
@@ -47,6 +28,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
     this.#settings = settings
     this.#log = components.logger.forComponent('libp2p:stream-opener')
     this.#known = new KnownProtocols(components, this.#log)
+    this.#negotiations = new Negotiations(this.#known, this.#log)
   }
 
   readonly [Symbol.toStringTag] = 'libp2p-stream-opener'
@@ -80,9 +62,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
     this.#started = false
     this.#known.stop()
 
-    for (const negotiation of [...this.#negotiations]) {
-      negotiation.stop(new AbortError('The stream opener was stopped'))
-    }
+    this.#negotiations.stop()
   }
 
   async newStream (peer: DialTarget, protocols: string | string[], options: OpenStreamOptions = {}): Promise<Stream> {
@@ -145,7 +125,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
         throw err
       }
 
-      this.#log('streams of muxer %s can not carry a handshake, leaving connection %s to libp2p', muxer.protocol, connection.id)
+      this.#log('leaving streams of connection %s to libp2p - %e', connection.id, err)
       this.#unsuited.add(muxer)
 
       return this.#openFull(connection, protocols, options, settings)
@@ -169,7 +149,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
       }
 
       protocols = protocols.slice(1)
-      protocol = this.#findKnown(connection, protocols)
+      protocol = this.#known.find(connection, protocols)
     }
 
     if (protocol == null) {
@@ -179,16 +159,12 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
     return this.#openOptimistic(opening, protocol)
   }
 
-  #findKnown (connection: Connection, protocols: string[]): string | undefined {
-    return protocols.find(protocol => this.#known.has(connection, protocol))
-  }
-
   #findTrusted ({ connection, settings }: Opening, protocols: string[]): string | undefined {
     if (settings.negotiation === 'always' && protocols.length === 1) {
       return protocols.find(protocol => !this.#known.hasRefused(connection, protocol))
     }
 
-    return this.#findKnown(connection, protocols)
+    return this.#known.find(connection, protocols)
   }
 
   async #findRemembered ({ connection, settings }: Opening, protocols: string[]): Promise<string | undefined> {
@@ -214,10 +190,13 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
     const sentAt = performance.now()
     const stream = await abortable(connection.newStream(protocols, options), options.signal)
 
-    this.#known.confirmed(connection, stream.protocol)
+    // middleware may have replaced it
+    if (protocols.includes(stream.protocol)) {
+      this.#known.confirmed(connection, stream.protocol)
+    }
 
     if (muxer != null) {
-      this.#heldFins.get(muxer)?.answered(sentAt)
+      this.#negotiations.answered(muxer, sentAt)
     }
 
     return stream
@@ -231,17 +210,13 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
     return openOutboundStream(this.#components, {
       ...opening,
       protocol,
-      negotiate: stream => { this.#negotiate(opening, stream, { isTrusted: () => true }) }
+      negotiate: stream => { this.#negotiations.trust(opening, stream) }
     })
   }
 
   /**
-   * Identify may still be on its way: send the handshake of the first protocol at
-   * once, and return the stream as soon as identify names the protocol or the peer
-   * confirms it - so neither later than after a full negotiation, nor later than
-   * after identify.
-   *
-   * Returns undefined if it is not to be the first protocol, and there are others.
+   * Identify may still be on its way: try the first protocol. Returns undefined if
+   * the peer does not speak it, or rather one of the others.
    */
   async #openEarly (opening: Opening, protocols: string[]): Promise<Stream | undefined> {
     const [protocol = '', ...others] = protocols
@@ -250,118 +225,12 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
       return await openOutboundStream(this.#components, {
         ...opening,
         protocol,
-        negotiate: async stream => this.#negotiateEarly(opening, stream, others)
+        negotiate: async stream => this.#negotiations.confirm(opening, stream, others)
       })
     } catch (err: any) {
       if (others.length === 0 || err.name !== 'UnsupportedProtocolError') {
         throw err
       }
     }
-  }
-
-  async #negotiateEarly (opening: Opening, stream: Stream, others: string[]): Promise<void> {
-    const { connection, options } = opening
-    const { promise, resolve, reject } = Promise.withResolvers<'identified' | 'confirmed'>()
-    let trusted = false
-
-    const onClose = (evt: StreamCloseEvent): void => {
-      reject(evt.error ?? new ConnectionClosedError('The stream was closed'))
-    }
-    stream.addEventListener('close', onClose)
-
-    const onIdentified = (): void => {
-      const protocol = this.#findKnown(connection, [stream.protocol, ...others])
-
-      if (protocol === stream.protocol) {
-        trusted = true
-        resolve('identified')
-      } else if (protocol != null) {
-        reject(new UnsupportedProtocolError(`The peer speaks ${protocol}`))
-      }
-    }
-    const forgetListener = this.#known.onIdentified(connection, onIdentified)
-
-    try {
-      const negotiation = this.#negotiate(opening, stream, {
-        isTrusted: () => trusted,
-        onConfirmed: () => { resolve('confirmed') }
-      })
-      negotiation.flush()
-
-      // it may have arrived while the stream was created
-      onIdentified()
-
-      if (await raceSignal(promise, options.signal) === 'confirmed') {
-        await this.#letHandlerStart(connection, stream.protocol)
-      }
-    } finally {
-      forgetListener()
-      stream.removeEventListener('close', onClose)
-    }
-  }
-
-  /**
-   * Does after the echo what libp2p does at both ends, so that it is over at this
-   * end when it is over at the other, and the handler runs. The peers of an
-   * in-process transport share the event loop, so there it is a matter of turns.
-   */
-  async #letHandlerStart (connection: Connection, protocol: string): Promise<void> {
-    await this.#known.store(connection.remotePeer, protocol)
-    await new Promise<void>(resolve => { nextTurn(resolve) })
-  }
-
-  /**
-   * Not every muxer has to hold them back
-   */
-  #getHeldFins (muxer: StreamMuxer): HeldFins | undefined {
-    let heldFins = this.#heldFins.get(muxer)
-
-    if (heldFins == null && !deliversInOrder(muxer)) {
-      heldFins = new HeldFins()
-      this.#heldFins.set(muxer, heldFins)
-    }
-
-    return heldFins
-  }
-
-  #negotiate ({ connection, muxer, settings }: Opening, stream: Stream, { isTrusted, onConfirmed }: { isTrusted(): boolean, onConfirmed?(): void }): OptimisticNegotiation {
-    const { protocol } = stream
-
-    if (!isMuxedStream(stream)) {
-      throw new UnsuitedMuxerError()
-    }
-
-    const negotiation = new OptimisticNegotiation(stream, {
-      protocol,
-      timeout: settings.negotiationTimeout ?? NEGOTIATION_TIMEOUT,
-      holdFin: settings.halfClose === 'immediate'
-        ? undefined
-        : {
-            heldFins: this.#getHeldFins(muxer),
-            afterEcho: async () => this.#letHandlerStart(connection, protocol),
-            muxer
-          },
-      onConfirmed: () => {
-        if (isTrusted() && !this.#known.has(connection, protocol)) {
-          void this.#known.store(connection.remotePeer, protocol)
-        }
-
-        this.#known.confirmed(connection, protocol)
-        onConfirmed?.()
-      },
-      onRefused: err => {
-        if (isTrusted()) {
-          this.#log.error('%p did not confirm %s, which it was taken to speak - %e', connection.remotePeer, protocol, err)
-          this.#known.refused(connection, protocol, err)
-        }
-      },
-      onDone: () => {
-        this.#negotiations.delete(negotiation)
-      }
-    })
-
-    this.#negotiations.add(negotiation)
-
-    return negotiation
   }
 }

@@ -193,6 +193,37 @@ describe.each(TRANSPORTS)('a listener over %s', transport => {
     }
   })
 
+  it('that takes long to answer still gets the FIN of a stream that was closed with a signal in the meantime', async () => {
+    const answer = Promise.withResolvers<void>()
+    const ended = Promise.withResolvers<void>()
+    let isAnswered = false
+    play = async stream => {
+      stream.addEventListener('remoteCloseWrite', () => {
+        expect(isAnswered).to.equal(true)
+        ended.resolve()
+      })
+      await answer.promise
+      isAnswered = true
+      stream.send(echoOf(ECHO))
+    }
+
+    const stream = await openTrusting()
+    stream.send(bytes('hello'))
+    // the signal also bounds the sending of the data
+    await stream.onDrain()
+    const controller = new AbortController()
+    const closing = stream.close({ signal: controller.signal })
+    await new Promise<void>(resolve => { setImmediate(resolve) })
+    controller.abort()
+    await closing
+    expect(stream.writeStatus).to.equal('closed')
+
+    answer.resolve()
+    await ended.promise
+    expect(replacedMethods(stream)).to.deep.equal([])
+    stream.abort(new Error('Seen enough'))
+  })
+
   it('that floods instead of answering is cut off before it fills the memory', async () => {
     let sent = 0
     play = async stream => {
