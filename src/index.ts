@@ -102,6 +102,9 @@ export interface NegotiationOptions {
   resume?: boolean
 }
 
+/**
+ * Options of the service
+ */
 export interface StreamOpenerInit extends NegotiationOptions {
   /**
    * When a stream is used before the peer has confirmed its protocol
@@ -123,6 +126,9 @@ export interface OpenStreamOptions extends DialProtocolOptions, NegotiationOptio
  */
 export interface OpenStreamOnOptions extends NewStreamOptions, NegotiationOptions {}
 
+/**
+ * What an application finds at `node.services.streamOpener`
+ */
 export interface StreamOpener {
   /**
    * Open a stream to a peer, as `libp2p.dialProtocol` does: on a connection that
@@ -160,6 +166,9 @@ export interface StreamOpener {
   newStreamOn(connection: Connection, protocols: string | string[], options?: OpenStreamOnOptions): Promise<Stream>
 }
 
+/**
+ * What the service needs of the node it is part of
+ */
 export interface StreamOpenerComponents {
   connectionManager: ConnectionManager
   registrar: Registrar
