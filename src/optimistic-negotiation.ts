@@ -14,13 +14,13 @@
  * @see https://github.com/libp2p/specs/issues/643
  * @see https://github.com/multiformats/go-multistream/blob/master/lazyClient.go
  */
-import { ProtocolError, TimeoutError, UnsupportedProtocolError } from '@libp2p/interface'
+import { TimeoutError } from '@libp2p/interface'
 import { UnexpectedEOFError } from '@libp2p/utils'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { concat } from 'uint8arrays/concat'
-import { MULTISTREAM_PROTOCOL_ID } from './constants.ts'
+import { Echo } from './echo.ts'
 import { HeldFin } from './held-fin.ts'
-import { encodeHandshake, NOT_AVAILABLE, takeMessage } from './multistream-select.ts'
+import { encodeHandshake } from './multistream-select.ts'
 import { nextTurn } from './next-turn.ts'
 import { override } from './override.ts'
 import type { HeldFinInit } from './held-fin.ts'
@@ -79,10 +79,9 @@ function prepend (handshake: Uint8Array, data: Uint8Array | Uint8ArrayList): Uin
 
 export class OptimisticNegotiation {
   #state: 'unsent' | 'expecting' | 'settled' | 'done' = 'unsent'
-  #receivedHeader = false
   #receivedFin = false
   #readClosed = false
-  readonly #received = new Uint8ArrayList()
+  readonly #echo: Echo
   readonly #handshake: Uint8Array
   readonly #stream: MuxedStream
   readonly #init: OptimisticNegotiationInit
@@ -95,6 +94,7 @@ export class OptimisticNegotiation {
     this.#stream = stream
     this.#init = init
     this.#handshake = encodeHandshake(init.protocol)
+    this.#echo = new Echo(init.protocol)
 
     if (init.holdFin != null) {
       this.#fin = new HeldFin(stream, {
@@ -182,10 +182,8 @@ export class OptimisticNegotiation {
       return
     }
 
-    this.#received.append(data)
-
     try {
-      if (!this.#readEcho()) {
+      if (!this.#echo.receive(data)) {
         return
       }
     } catch (err: any) {
@@ -194,35 +192,6 @@ export class OptimisticNegotiation {
     }
 
     this.#confirm()
-  }
-
-  /**
-   * Returns true once the echo is complete, throws if it is none
-   */
-  #readEcho (): boolean {
-    while (true) {
-      const message = takeMessage(this.#received)
-
-      if (message == null) {
-        return false
-      }
-
-      if (message === NOT_AVAILABLE) {
-        throw new UnsupportedProtocolError(`Protocol selection failed - the peer does not support ${this.#init.protocol}`)
-      }
-
-      const expected = this.#receivedHeader ? this.#init.protocol : MULTISTREAM_PROTOCOL_ID
-
-      if (message !== expected) {
-        throw new ProtocolError(`Expected the peer to answer the handshake with ${JSON.stringify(expected)} but it sent ${JSON.stringify(message)}`)
-      }
-
-      if (this.#receivedHeader) {
-        return true
-      }
-
-      this.#receivedHeader = true
-    }
   }
 
   #confirm (): void {
@@ -238,8 +207,8 @@ export class OptimisticNegotiation {
     this.#init.onConfirmed()
     this.#finish()
 
-    if (this.#received.byteLength > 0) {
-      this.#stream.onData(this.#received)
+    if (this.#echo.rest.byteLength > 0) {
+      this.#stream.onData(this.#echo.rest)
     }
 
     if (this.#receivedFin) {
