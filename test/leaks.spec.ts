@@ -13,7 +13,7 @@ import { bytes, closed, ECHO, echo, exchange, replacedMethods } from './fixtures
 import type { StreamOpenerComponents } from '../src/index.ts'
 import type { ForkedListener } from './fixtures/fork-listener.ts'
 import type { OpenerServices, TransportName } from './fixtures/nodes.ts'
-import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface'
+import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 
 let dialer: Libp2p<OpenerServices> | undefined
 let listener: Libp2p | undefined
@@ -107,10 +107,11 @@ describe.each(SOCKET_TRANSPORTS)('over %s, to a listener in another process', tr
     const before = listeners()
 
     // one that is there is found
-    const unused = await node.services.streamOpener.newStreamOn(await node.dial(forked.addr), ECHO)
+    const [first] = await Promise.all([node.dial(forked.addr), pEvent(node as any, 'peer:identify')])
+    const unused = await node.services.streamOpener.newStreamOn(first, ECHO)
     expect(queryObjects(OptimisticNegotiation, { format: 'count' })).to.equal(1)
     unused.abort(new Error('Not needed'))
-    await node.hangUp(node.getPeers()[0] as PeerId)
+    await node.hangUp(first.remotePeer)
 
     for (let i = 0; i < 1_000; i++) {
       const connection = await node.dial(forked.addr)
