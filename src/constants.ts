@@ -35,16 +35,52 @@ export const FIN_DELAY = 100
 export const LAST_IDENTIFY_KEY = 'StreamOpenerProtocols'
 
 /**
- * What libp2p allows where neither the handler of a protocol nor the caller says
- * otherwise
+ * What libp2p's registrar gives to every handler that does not say otherwise, so
+ * a handler that has it has not asked for it
  *
  * @see https://github.com/libp2p/js-libp2p/blob/main/packages/libp2p/src/registrar.ts
  */
 export const DEFAULT_MAX_OUTBOUND_STREAMS = 64
 
 /**
- * So many streams of a connection can be closed while their FIN is still held
- * back, further ones wait for it. A listener counts them as open until it gets
- * the FIN, and by default resets the 33rd of a protocol.
+ * How many streams of a protocol may be open on a connection - a stock js-libp2p
+ * listener resets the 33rd
+ *
+ * @see https://github.com/libp2p/js-libp2p/blob/main/packages/libp2p/src/registrar.ts (DEFAULT_MAX_INBOUND_STREAMS)
  */
-export const MAX_FINS_BEHIND = 4
+export const MAX_STREAMS_PER_PROTOCOL = 32
+
+/**
+ * How many handshakes may be waited for, for each peer
+ */
+export const MAX_NEGOTIATIONS_PER_PEER = 32
+
+/**
+ * How many calls may wait, for each peer
+ */
+export const MAX_QUEUED_PER_PEER = 16_384
+
+/**
+ * How long calls wait while nothing of what they wait for is given back, in ms
+ */
+export const QUEUE_TIMEOUT = 10_000
+
+/**
+ * How important a call is that does not say so, as for libp2p's own dial queue
+ */
+export const DEFAULT_PRIORITY = 50
+
+/**
+ * How many streams may be opened before the peer has answered anything on the
+ * connection. A stock js-libp2p listener resets a connection on which more than 10
+ * streams arrive before it has set it up, and identify opens one of them.
+ *
+ * @see https://github.com/libp2p/js-libp2p/blob/main/packages/utils/src/abstract-stream-muxer.ts (maxEarlyStreams)
+ */
+export const MAX_EARLY_STREAMS = 8
+
+/**
+ * A node that says in identify that it speaks this does not lose the end of a
+ * stream that comes before the protocol's handler listens
+ */
+export const LISTENER_GUARD_PROTOCOL = '/libp2p-stream-opener/listener-guard/1.0.0'

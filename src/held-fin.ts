@@ -16,7 +16,7 @@
  * - or when FIN_DELAY has passed
  */
 import { raceSignal } from 'race-signal'
-import { FIN_DELAY, MAX_FINS_BEHIND } from './constants.ts'
+import { FIN_DELAY } from './constants.ts'
 import { override } from './override.ts'
 import type { MuxedStream } from './muxer-access.ts'
 import type { Override } from './override.ts'
@@ -49,28 +49,18 @@ export interface HeldFinInit {
 }
 
 /**
- * The FINs of one connection that are due, but held back
+ * The FINs of one connection that are due, but held back, and when the echoes of
+ * their streams arrived
  */
 export class HeldFins {
-  readonly #fins = new Map<HeldFin, { echoedAt: number, resolve(): void }>()
+  readonly #fins = new Map<HeldFin, number>()
 
-  /**
-   * Resolves when the stream need not wait for its FIN any longer: it was sent, or
-   * is one of the few that may be behind.
-   */
-  async add (fin: HeldFin, echoedAt: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>()
-
-    this.#fins.set(fin, { echoedAt, resolve })
-    this.#letGoOn()
-
-    return promise
+  add (fin: HeldFin, echoedAt: number): void {
+    this.#fins.set(fin, echoedAt)
   }
 
   delete (fin: HeldFin): void {
-    this.#fins.get(fin)?.resolve()
     this.#fins.delete(fin)
-    this.#letGoOn()
   }
 
   /**
@@ -78,22 +68,10 @@ export class HeldFins {
    * finished what it had to do for the echoes that had arrived by then
    */
   answered (sentAt: number): void {
-    for (const [fin, { echoedAt }] of [...this.#fins]) {
+    for (const [fin, echoedAt] of [...this.#fins]) {
       if (echoedAt < sentAt) {
         fin.release()
       }
-    }
-  }
-
-  #letGoOn (): void {
-    let left = MAX_FINS_BEHIND
-
-    for (const { resolve } of this.#fins.values()) {
-      if (left-- === 0) {
-        return
-      }
-
-      resolve()
     }
   }
 }
@@ -192,7 +170,8 @@ export class HeldFin {
 
       if (wait > 0) {
         this.#timer = setTimeout(() => { this.release() }, wait)
-        return heldFins.add(this, this.#echoedAt)
+        heldFins.add(this, this.#echoedAt)
+        return
       }
     }
 

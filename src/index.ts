@@ -37,8 +37,12 @@
 
 import { readInit } from './options.ts'
 import { StreamOpener as StreamOpenerClass } from './stream-opener.ts'
-import type { ComponentLogger, Connection, DialProtocolOptions, DialTarget, Libp2pEvents, Metrics, NewStreamOptions, PeerStore, Stream, TypedEventTarget } from '@libp2p/interface'
+import type { ComponentLogger, Connection, DialProtocolOptions, DialTarget, Libp2pEvents, Metrics, NewStreamOptions, NewStreamProgressEvents, OpenConnectionProgressEvents, OpenStreamEvent, PeerId, PeerStore, Stream, TypedEventTarget } from '@libp2p/interface'
 import type { ConnectionManager, Registrar } from '@libp2p/interface-internal'
+import type { ProgressEvent } from 'progress-events'
+
+export { QueueFullError } from '@libp2p/utils'
+export { QueueTimeoutError } from './errors.ts'
 
 /**
  * When a stream is used before the peer has confirmed its protocol:
@@ -62,8 +66,8 @@ export type Negotiation = 'identified' | 'always' | 'full'
  *   Over QUIC, where streams do not wait for each other, it comes with the first
  *   byte of the answer, or 100ms after the confirmation.
  * - `'immediate'`: with the data. go-libp2p and rust-libp2p listeners can cope
- *   with that, and where they answer at the end of the request it saves a round
- *   trip.
+ *   with that, and nodes that run this service. Where they answer at the end of the
+ *   request it saves a round trip.
  */
 export type HalfClose = 'confirmed' | 'immediate'
 
@@ -86,7 +90,7 @@ export interface NegotiationOptions {
    * When a stream that is closed before the peer has confirmed its protocol sends
    * the end of the data
    *
-   * @default 'confirmed'
+   * @default 'immediate' if the peer guards its handlers, 'confirmed' otherwise
    */
   halfClose?: HalfClose
 
@@ -103,28 +107,165 @@ export interface NegotiationOptions {
 }
 
 /**
+ * Options of the service that each call can override
+ */
+export interface QueueOptions {
+  /**
+   * What happens to a call while its peer's limits have no room for it: it waits,
+   * or it is rejected with a `TooManyOutboundProtocolStreamsError`, as libp2p does
+   *
+   * @default true
+   */
+  queue?: boolean
+
+  /**
+   * How long a call waits while not a single stream of its protocol is closed, in
+   * ms. However long the queue is, as long as it moves this does not end. It is the
+   * `signal` that says how long a call may take in all.
+   *
+   * @default 10_000
+   */
+  queueTimeout?: number
+}
+
+/**
  * Options of the service
  */
-export interface StreamOpenerInit extends NegotiationOptions {
+export interface StreamOpenerInit extends NegotiationOptions, QueueOptions {
   /**
    * When a stream is used before the peer has confirmed its protocol
    *
    * @default 'identified'
    */
   negotiation?: Negotiation
+
+  /**
+   * How many streams of one protocol may be open on one connection, unless the call
+   * or the handler of the protocol has a `maxOutboundStreams` of its own. More than
+   * that wait.
+   *
+   * The default is what a js-libp2p listener accepts by default. libp2p gives each
+   * handler that does not say otherwise a `maxOutboundStreams` of 64, so a handler
+   * can not ask for just that.
+   *
+   * @default 32
+   */
+  maxStreamsPerProtocol?: number
+
+  /**
+   * How many handshakes may be waited for, over all connections to one peer.
+   * Streams that are used before the peer has confirmed their protocol do not
+   * count.
+   *
+   * @default 32
+   */
+  maxNegotiationsPerPeer?: number
+
+  /**
+   * How many calls may wait to open a stream to one peer
+   *
+   * @default 16_384
+   */
+  maxQueuedPerPeer?: number
+
+  /**
+   * Open what the rest of the node opens as well: all streams, those of these
+   * protocols, or those of protocols for which the function returns true. Then
+   * `libp2p.dialProtocol`, `connection.newStream` and every service gain without
+   * being touched.
+   *
+   * What libp2p rejects it still rejects with the same errors. A protocol with a
+   * `maxOutboundStreams` of its own is rejected at once beyond it, all others wait.
+   *
+   * @default false
+   */
+  intercept?: boolean | string[] | ((protocol: string) => boolean)
+
+  /**
+   * Keep the protocol handlers of this node from missing the end of a stream that
+   * comes before they listen, and say so to peers, so that those who run this
+   * service need not hold it back: identify then names the protocol
+   * `/libp2p-stream-opener/listener-guard/1.0.0`.
+   *
+   * @default true
+   */
+  listenerGuard?: boolean
+}
+
+export interface QueueEvent {
+  connection: Connection
+  protocols: string[]
+}
+
+export type QueueEventType = 'stream-opener:queued' | 'stream-opener:dequeued'
+
+/**
+ * What `onProgress` is called with besides libp2p's own events
+ *
+ * - `queued`: the limits of the peer have no room for the stream, the call waits
+ * - `dequeued`: there is room for it now
+ * - `optimistic`: the peer is taken to speak the protocol, the stream is handed out
+ *   before the peer has confirmed it
+ * - `early`: identify is on its way, the handshake is sent at once
+ * - `full`: libp2p negotiates the protocols
+ */
+export type StreamOpenerProgressEvents =
+  ProgressEvent<QueueEventType, QueueEvent>
+  | ProgressEvent<'stream-opener:optimistic' | 'stream-opener:early' | 'stream-opener:full', OpenStreamEvent>
+
+/**
+ * A method, so that a listener that only knows libp2p's events will do
+ */
+interface ProgressOptions<Event> {
+  onProgress?(evt: Event): void
 }
 
 /**
  * Options for opening a stream to a peer: those of `libp2p.dialProtocol`, and
- * what overrides the service's own
+ * what overrides the service's own. Calls with a higher `priority` get to open
+ * their stream first, it is 50 unless they say otherwise.
  */
-export interface OpenStreamOptions extends DialProtocolOptions, NegotiationOptions {}
+export interface OpenStreamOptions extends Omit<DialProtocolOptions, 'onProgress'>, NegotiationOptions, QueueOptions, ProgressOptions<OpenConnectionProgressEvents | NewStreamProgressEvents | StreamOpenerProgressEvents> {}
 
 /**
  * Options for opening a stream on a connection: those of `connection.newStream`,
  * and what overrides the service's own
  */
-export interface OpenStreamOnOptions extends NewStreamOptions, NegotiationOptions {}
+export interface OpenStreamOnOptions extends Omit<NewStreamOptions, 'onProgress'>, NegotiationOptions, QueueOptions, ProgressOptions<NewStreamProgressEvents | StreamOpenerProgressEvents> {
+  /**
+   * Among calls that wait for the same, those with a higher priority go first
+   *
+   * @default 50
+   */
+  priority?: number
+}
+
+/**
+ * How things are with one peer
+ */
+export interface PeerStatus {
+  peerId: PeerId
+
+  /**
+   * Streams that this service has opened, or is opening
+   */
+  open: number
+
+  /**
+   * Calls that wait for the peer to confirm a protocol
+   */
+  negotiating: number
+
+  /**
+   * Calls that wait for a limit
+   */
+  queued: number
+
+  /**
+   * What the peer is known to speak
+   */
+  protocols: string[]
+}
 
 /**
  * What an application finds at `node.services.streamOpener`
@@ -153,9 +294,17 @@ export interface StreamOpener {
    *
    * It rejects with the errors of `libp2p.dialProtocol`, among them
    * `InvalidParametersError`, `DialError`, `UnsupportedProtocolError`,
-   * `LimitedConnectionError`, `TooManyOutboundProtocolStreamsError` and the reason
-   * of an aborted `signal`, `AbortError` unless the signal has another one. A
-   * signal has no effect after the stream was handed out.
+   * `LimitedConnectionError` and the reason of an aborted `signal`, `AbortError`
+   * unless the signal has another one. A signal has no effect after the stream was
+   * handed out.
+   *
+   * There may be only so many streams at a time, a call beyond that waits for its
+   * turn:
+   *
+   * - `QueueFullError`: `maxQueuedPerPeer` calls are waiting already
+   * - `QueueTimeoutError`: nothing moved for `queueTimeout`, the message says what
+   *   it waited for
+   * - `TooManyOutboundProtocolStreamsError`: it was not to wait
    */
   newStream(peer: DialTarget, protocols: string | string[], options?: OpenStreamOptions): Promise<Stream>
 
@@ -164,6 +313,12 @@ export interface StreamOpener {
    * rest is as described for `newStream`.
    */
   newStreamOn(connection: Connection, protocols: string | string[], options?: OpenStreamOnOptions): Promise<Stream>
+
+  /**
+   * How things are with a peer, or with each one that is connected
+   */
+  status(peerId: PeerId): PeerStatus
+  status(): PeerStatus[]
 }
 
 /**

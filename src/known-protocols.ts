@@ -16,6 +16,11 @@ export interface KnownProtocolsComponents {
 
 interface ConnectionRecord {
   /**
+   * Whether the peer has answered anything
+   */
+  answered: boolean
+
+  /**
    * Whether an identify message has arrived
    */
   identified: boolean
@@ -43,6 +48,7 @@ export class KnownProtocols {
   readonly #components: KnownProtocolsComponents
   readonly #log: Logger
   readonly #lastIdentify: LastIdentify
+  readonly #onNews: (connection: Connection) => void
 
   /**
    * Whether identify messages are stored with the peer, which costs a write to
@@ -50,9 +56,13 @@ export class KnownProtocols {
    */
   #remember = false
 
-  constructor (components: KnownProtocolsComponents, log: Logger) {
+  /**
+   * `onNews` is called when more has become known about the peer of a connection
+   */
+  constructor (components: KnownProtocolsComponents, log: Logger, onNews: (connection: Connection) => void = () => {}) {
     this.#components = components
     this.#log = log
+    this.#onNews = onNews
     this.#lastIdentify = new LastIdentify(components.peerStore, log)
   }
 
@@ -89,6 +99,23 @@ export class KnownProtocols {
 
   hasRefused (connection: Connection, protocol: string): boolean {
     return this.#connections.get(connection)?.refused.has(protocol) === true
+  }
+
+  /**
+   * All that the peer is known to speak on one of its connections
+   */
+  all (connections: Connection[]): string[] {
+    const protocols = connections.flatMap(connection => [...this.#connections.get(connection)?.protocols ?? []])
+
+    return [...new Set(protocols)].sort()
+  }
+
+  /**
+   * Whether the peer is yet to answer anything on the connection, so that it may
+   * still be setting it up
+   */
+  isSilent (connection: Connection): boolean {
+    return this.#connections.get(connection)?.answered === false
   }
 
   /**
@@ -143,13 +170,34 @@ export class KnownProtocols {
   }
 
   /**
+   * The peer has answered something
+   */
+  answered (connection: Connection): void {
+    const record = this.#connections.get(connection)
+
+    if (record?.answered === false) {
+      record.answered = true
+      this.#onNews(connection)
+    }
+  }
+
+  /**
    * The peer confirmed the protocol
    */
   confirmed (connection: Connection, protocol: string): void {
     const record = this.#connections.get(connection)
 
-    record?.protocols.add(protocol)
-    record?.refused.delete(protocol)
+    if (record == null) {
+      return
+    }
+
+    record.refused.delete(protocol)
+
+    if (!record.protocols.has(protocol)) {
+      record.answered = true
+      record.protocols.add(protocol)
+      this.#onNews(connection)
+    }
   }
 
   /**
@@ -203,6 +251,7 @@ export class KnownProtocols {
 
   readonly #onConnectionOpen = (evt: CustomEvent<Connection>): void => {
     this.#connections.set(evt.detail, {
+      answered: false,
       identified: false,
       protocols: new Set(),
       refused: new Set(),
@@ -222,6 +271,7 @@ export class KnownProtocols {
       return
     }
 
+    record.answered = true
     record.identified = true
 
     // fields that are missing from an identify-push message have not changed,
@@ -238,5 +288,7 @@ export class KnownProtocols {
     for (const listener of [...record.listeners]) {
       listener()
     }
+
+    this.#onNews(connection)
   }
 }

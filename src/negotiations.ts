@@ -3,12 +3,13 @@
  */
 import { AbortError, ConnectionClosedError, UnsupportedProtocolError } from '@libp2p/interface'
 import { raceSignal } from 'race-signal'
-import { NEGOTIATION_TIMEOUT } from './constants.ts'
+import { LISTENER_GUARD_PROTOCOL, NEGOTIATION_TIMEOUT } from './constants.ts'
 import { HeldFins } from './held-fin.ts'
-import { deliversInOrder, isMuxedStream, UnsuitedMuxerError } from './muxer-access.ts'
+import { deliversInOrder, getMuxer, isMuxedStream, UnsuitedMuxerError } from './muxer-access.ts'
 import { nextTurn } from './next-turn.ts'
 import { OptimisticNegotiation } from './optimistic-negotiation.ts'
 import type { KnownProtocols } from './known-protocols.ts'
+import type { Metrics } from './metrics.ts'
 import type { Settings } from './options.ts'
 import type { Connection, Logger, NewStreamOptions, Stream, StreamCloseEvent, StreamMuxer } from '@libp2p/interface'
 
@@ -36,10 +37,12 @@ export class Negotiations {
   readonly #heldFins = new WeakMap<StreamMuxer, HeldFins>()
   readonly #known: KnownProtocols
   readonly #log: Logger
+  readonly #metrics: Metrics
 
-  constructor (known: KnownProtocols, log: Logger) {
+  constructor (known: KnownProtocols, log: Logger, metrics: Metrics) {
     this.#known = known
     this.#log = log
+    this.#metrics = metrics
   }
 
   stop (): void {
@@ -110,8 +113,12 @@ export class Negotiations {
   /**
    * The peer has answered a handshake that was sent at this time
    */
-  answered (muxer: StreamMuxer, sentAt: number): void {
-    this.#heldFins.get(muxer)?.answered(sentAt)
+  answered (connection: Connection, sentAt: number): void {
+    const muxer = getMuxer(connection)
+
+    if (muxer != null) {
+      this.#heldFins.get(muxer)?.answered(sentAt)
+    }
   }
 
   #start ({ connection, muxer, settings }: Opening, stream: Stream, { isTrusted, onConfirmed }: Expectation): OptimisticNegotiation {
@@ -121,10 +128,13 @@ export class Negotiations {
       throw new UnsuitedMuxerError(`Streams of ${muxer.protocol} can not carry a handshake`)
     }
 
+    // where the peer does not lose the end of a stream there is no reason to wait
+    const halfClose = settings.halfClose ?? (this.#known.has(connection, LISTENER_GUARD_PROTOCOL) ? 'immediate' : 'confirmed')
+
     const negotiation = new OptimisticNegotiation(stream, {
       protocol,
       timeout: settings.negotiationTimeout ?? NEGOTIATION_TIMEOUT,
-      holdFin: settings.halfClose === 'immediate'
+      holdFin: halfClose === 'immediate'
         ? undefined
         : {
             heldFins: this.#getHeldFins(muxer),
@@ -140,6 +150,12 @@ export class Negotiations {
         onConfirmed?.()
       },
       onRefused: err => {
+        this.#metrics.failed(err)
+
+        if (err.name === 'UnsupportedProtocolError') {
+          this.#known.answered(connection)
+        }
+
         if (isTrusted()) {
           this.#log.error('%p did not confirm %s, which it was taken to speak - %e', connection.remotePeer, protocol, err)
           this.#known.refused(connection, protocol, err)

@@ -1,6 +1,8 @@
 import { InvalidParametersError } from '@libp2p/interface'
-import { MAX_MESSAGE_LENGTH } from './constants.ts'
-import type { NegotiationOptions, StreamOpenerInit } from './index.ts'
+import { MAX_MESSAGE_LENGTH, MAX_NEGOTIATIONS_PER_PEER, MAX_QUEUED_PER_PEER, MAX_STREAMS_PER_PROTOCOL, QUEUE_TIMEOUT } from './constants.ts'
+import type { OpenStreamOnOptions, StreamOpenerInit } from './index.ts'
+
+type CallOptions = Omit<OpenStreamOnOptions, 'onProgress'>
 
 const NEGOTIATIONS = ['identified', 'always', 'full']
 const HALF_CLOSES = ['confirmed', 'immediate']
@@ -13,16 +15,24 @@ const textEncoder = new TextEncoder()
 const MAX_TIMEOUT = 2 ** 31 - 1
 
 /**
- * What the options of the service and those of a call come to. There is no
- * `negotiationTimeout` where nobody has set one, as libp2p has a default of its
- * own.
+ * What the options of the service and those of a call come to. Where nobody has
+ * set these there is no
+ *
+ * - `negotiationTimeout`, as libp2p has a default of its own
+ * - `halfClose`, as it depends on the peer
  */
-export type Settings = Required<Omit<StreamOpenerInit, 'negotiationTimeout'>> & Pick<StreamOpenerInit, 'negotiationTimeout'>
+export type Settings = Required<Omit<StreamOpenerInit, 'negotiationTimeout' | 'halfClose'>> & Pick<StreamOpenerInit, 'negotiationTimeout' | 'halfClose'>
 
 const DEFAULTS: Settings = {
   negotiation: 'identified',
-  halfClose: 'confirmed',
-  resume: false
+  resume: false,
+  queue: true,
+  queueTimeout: QUEUE_TIMEOUT,
+  maxStreamsPerProtocol: MAX_STREAMS_PER_PROTOCOL,
+  maxNegotiationsPerPeer: MAX_NEGOTIATIONS_PER_PEER,
+  maxQueuedPerPeer: MAX_QUEUED_PER_PEER,
+  intercept: false,
+  listenerGuard: true
 }
 
 function reject (name: string, value: unknown, expected: string): never {
@@ -35,39 +45,83 @@ function checkOneOf (name: string, value: string | undefined, values: string[]):
   }
 }
 
+function checkBoolean (name: string, value: boolean | undefined): void {
+  if (value != null && typeof value !== 'boolean') {
+    reject(name, value, 'true or false')
+  }
+}
+
+function checkTimeout (name: string, value: number | undefined): void {
+  if (value != null && !(Number.isInteger(value) && value > 0 && value <= MAX_TIMEOUT)) {
+    reject(name, value, `a whole number of ms from 1 to ${MAX_TIMEOUT}`)
+  }
+}
+
+function checkCount (name: string, value: number | undefined, least: number): void {
+  if (value != null && value !== Infinity && !(Number.isInteger(value) && value >= least)) {
+    reject(name, value, `a whole number from ${least}, or Infinity`)
+  }
+}
+
+function checkIntercept (intercept: StreamOpenerInit['intercept']): void {
+  if (Array.isArray(intercept)) {
+    if (intercept.length > 0) {
+      readProtocols(intercept)
+    }
+  } else if (typeof intercept !== 'function' && intercept != null && typeof intercept !== 'boolean') {
+    reject('intercept', intercept, 'true, false, protocols, or a function')
+  }
+}
+
 /**
  * What a call sets goes before the settings of the service
  */
-export function readCallOptions ({ negotiationTimeout, halfClose, resume }: NegotiationOptions, settings: Settings = DEFAULTS): Settings {
+export function readCallOptions (options: CallOptions, settings: Settings = DEFAULTS): Settings {
+  const { negotiationTimeout, halfClose, resume, queue, queueTimeout, priority, maxOutboundStreams } = options
+
+  if (priority != null && !Number.isFinite(priority)) {
+    reject('priority', priority, 'a number')
+  }
+
+  checkCount('maxOutboundStreams', maxOutboundStreams, 0)
+
   // nearly every call
-  if (negotiationTimeout == null && halfClose == null && resume == null) {
+  if (negotiationTimeout == null && halfClose == null && resume == null && queue == null && queueTimeout == null) {
     return settings
   }
 
-  if (negotiationTimeout != null && !(Number.isInteger(negotiationTimeout) && negotiationTimeout > 0 && negotiationTimeout <= MAX_TIMEOUT)) {
-    reject('negotiationTimeout', negotiationTimeout, `a whole number of ms from 1 to ${MAX_TIMEOUT}`)
-  }
-
-  if (resume != null && typeof resume !== 'boolean') {
-    reject('resume', resume, 'true or false')
-  }
-
+  checkTimeout('negotiationTimeout', negotiationTimeout)
+  checkTimeout('queueTimeout', queueTimeout)
+  checkBoolean('resume', resume)
+  checkBoolean('queue', queue)
   checkOneOf('halfClose', halfClose, HALF_CLOSES)
 
   return {
-    negotiation: settings.negotiation,
+    ...settings,
     negotiationTimeout: negotiationTimeout ?? settings.negotiationTimeout,
     halfClose: halfClose ?? settings.halfClose,
-    resume: resume ?? settings.resume
+    resume: resume ?? settings.resume,
+    queue: queue ?? settings.queue,
+    queueTimeout: queueTimeout ?? settings.queueTimeout
   }
 }
 
 export function readInit (init: StreamOpenerInit): Settings {
   checkOneOf('negotiation', init.negotiation, NEGOTIATIONS)
+  checkCount('maxStreamsPerProtocol', init.maxStreamsPerProtocol, 1)
+  checkCount('maxNegotiationsPerPeer', init.maxNegotiationsPerPeer, 1)
+  checkCount('maxQueuedPerPeer', init.maxQueuedPerPeer, 0)
+  checkBoolean('listenerGuard', init.listenerGuard)
+  checkIntercept(init.intercept)
 
   return {
     ...readCallOptions(init),
-    negotiation: init.negotiation ?? DEFAULTS.negotiation
+    negotiation: init.negotiation ?? DEFAULTS.negotiation,
+    maxStreamsPerProtocol: init.maxStreamsPerProtocol ?? DEFAULTS.maxStreamsPerProtocol,
+    maxNegotiationsPerPeer: init.maxNegotiationsPerPeer ?? DEFAULTS.maxNegotiationsPerPeer,
+    maxQueuedPerPeer: init.maxQueuedPerPeer ?? DEFAULTS.maxQueuedPerPeer,
+    intercept: init.intercept ?? DEFAULTS.intercept,
+    listenerGuard: init.listenerGuard ?? DEFAULTS.listenerGuard
   }
 }
 
@@ -85,11 +139,11 @@ export function readProtocols (protocols: string | string[] | undefined): string
     throw new InvalidParametersError('no protocols were provided to open a stream')
   }
 
-  return list.map(protocol => {
+  for (const protocol of list) {
     if (typeof protocol !== 'string' || protocol === '' || protocol.includes('\n') || isTooLong(protocol)) {
       reject('a protocol', protocol, `a string of 1 to ${MAX_MESSAGE_LENGTH - 1} bytes without newlines`)
     }
+  }
 
-    return protocol
-  })
+  return list.length === 1 ? list as string[] : [...new Set(list as string[])]
 }

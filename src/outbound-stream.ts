@@ -4,10 +4,9 @@
  *
  * @see https://github.com/libp2p/js-libp2p/blob/main/packages/libp2p/src/connection.ts
  */
-import { ConnectionClosedError, TooManyOutboundProtocolStreamsError } from '@libp2p/interface'
+import { ConnectionClosedError } from '@libp2p/interface'
 import { CustomProgressEvent } from 'progress-events'
 import { raceSignal } from 'race-signal'
-import { DEFAULT_MAX_OUTBOUND_STREAMS } from './constants.ts'
 import type { Connection, Metrics, NewStreamOptions, OpenedStreamEvent, OpenStreamEvent, Stream, StreamMiddleware, StreamMuxer } from '@libp2p/interface'
 import type { Registrar } from '@libp2p/interface-internal'
 
@@ -21,6 +20,11 @@ export interface OutboundStreamInit {
   muxer: StreamMuxer
   protocol: string
   options: NewStreamOptions
+
+  /**
+   * Called when the stream is closed, or if there was none
+   */
+  onClosed(): void
 
   /**
    * Called with a new stream that the muxer has not negotiated by itself
@@ -42,6 +46,17 @@ export async function abortable (opening: Promise<Stream>, signal?: AbortSignal)
   }
 }
 
+/**
+ * Calls the function when the stream is closed, which it may be already
+ */
+export function onceClosed (stream: Stream, fn: () => void): void {
+  if (stream.status === 'open' || stream.status === 'closing') {
+    stream.addEventListener('close', fn, { once: true })
+  } else {
+    fn()
+  }
+}
+
 export async function openOutboundStream (components: OutboundStreamComponents, init: OutboundStreamInit): Promise<Stream> {
   const { connection, protocol, options } = init
 
@@ -58,8 +73,6 @@ export async function openOutboundStream (components: OutboundStreamComponents, 
     if (!negotiated) {
       muxedStream.protocol = protocol
     }
-
-    checkOutboundLimit(muxedStream, connection, components.registrar, options)
 
     if (!negotiated) {
       await init.negotiate(muxedStream)
@@ -82,9 +95,14 @@ export async function openOutboundStream (components: OutboundStreamComponents, 
   }
 }
 
-async function createStream ({ connection, muxer, protocol, options }: OutboundStreamInit): Promise<Stream> {
+async function createStream ({ connection, muxer, protocol, options, onClosed }: OutboundStreamInit): Promise<Stream> {
+  const creating = muxer.createStream({ ...options, protocol })
+
+  // also where nobody waits for it any more
+  creating.then(stream => { onceClosed(stream, onClosed) }, onClosed)
+
   try {
-    return await abortable(muxer.createStream({ ...options, protocol }), options.signal)
+    return await abortable(creating, options.signal)
   } catch (err: any) {
     if (options.signal?.aborted === true || err.name === 'TooManyOutboundProtocolStreamsError') {
       throw err
@@ -93,29 +111,6 @@ async function createStream ({ connection, muxer, protocol, options }: OutboundS
     // nothing else keeps a muxer from creating a stream, QUIC's has errors of its
     // own for it
     throw new ConnectionClosedError(`Connection ${connection.id} was closed before a stream of ${protocol} could be created on it - ${err.message}`)
-  }
-}
-
-function findOutboundLimit (protocol: string, registrar: Registrar, options: NewStreamOptions): number {
-  // without a handler getHandler would throw, and the stack of that error costs
-  // some 20us of CPU in every open
-  const handler = registrar.getProtocols().includes(protocol) ? registrar.getHandler(protocol) : undefined
-
-  return handler?.options.maxOutboundStreams ?? options.maxOutboundStreams ?? DEFAULT_MAX_OUTBOUND_STREAMS
-}
-
-function checkOutboundLimit (stream: Stream, connection: Connection, registrar: Registrar, options: NewStreamOptions): void {
-  const limit = findOutboundLimit(stream.protocol, registrar, options)
-  let count = 0
-
-  for (const { direction, protocol } of connection.streams) {
-    if (direction === 'outbound' && protocol === stream.protocol) {
-      count++
-    }
-  }
-
-  if (count > limit) {
-    throw new TooManyOutboundProtocolStreamsError(`Too many outbound protocol streams for protocol "${stream.protocol}" - ${count}/${limit}`)
   }
 }
 

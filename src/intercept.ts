@@ -1,0 +1,69 @@
+/**
+ * Routes what others open with `connection.newStream` through the opener: libp2p's
+ * `dialProtocol`, and every service, as all of them end up there. Identify, which
+ * opens its stream while the connection is being announced, has done so by then.
+ */
+import { override } from './override.ts'
+import type { Override } from './override.ts'
+import type { Connection, NewStreamOptions, Stream } from '@libp2p/interface'
+
+export type OpenIntercepted = (connection: Connection, protocols: string[], options?: NewStreamOptions) => Promise<Stream>
+
+export type Matcher = (protocol: string) => boolean
+
+function matcherOf (intercept: boolean | string[] | Matcher): Matcher {
+  if (typeof intercept === 'function') {
+    return intercept
+  }
+
+  return Array.isArray(intercept) ? protocol => intercept.includes(protocol) : () => intercept
+}
+
+export class Intercept {
+  readonly #matches: Matcher
+  readonly #open: OpenIntercepted
+  readonly #overrides = new Map<Connection, Override<Pick<Connection, 'newStream'>>>()
+
+  constructor (intercept: boolean | string[] | Matcher, open: OpenIntercepted) {
+    this.#matches = matcherOf(intercept)
+    this.#open = open
+  }
+
+  add (connection: Connection): void {
+    if (this.#overrides.has(connection)) {
+      return
+    }
+
+    this.#overrides.set(connection, override<Pick<Connection, 'newStream'>>(connection, {
+      newStream: async (protocols, options) => {
+        const requested = Array.isArray(protocols) ? protocols : [protocols]
+
+        if (requested.length > 0 && requested.every(this.#matches)) {
+          return this.#open(connection, requested, options)
+        }
+
+        return this.newStream(connection, requested, options)
+      }
+    }))
+  }
+
+  delete (connection: Connection): void {
+    this.#overrides.get(connection)?.restore()
+    this.#overrides.delete(connection)
+  }
+
+  stop (): void {
+    for (const connection of [...this.#overrides.keys()]) {
+      this.delete(connection)
+    }
+  }
+
+  /**
+   * What `connection.newStream` does without this
+   */
+  async newStream (connection: Connection, protocols: string[], options?: NewStreamOptions): Promise<Stream> {
+    const { newStream } = this.#overrides.get(connection)?.original ?? connection
+
+    return newStream.call(connection, protocols, options)
+  }
+}

@@ -1,0 +1,446 @@
+/**
+ * What one peer is asked for at a time, over all connections to it, and the calls
+ * that wait until there is room for them. Nothing in here is shared with another
+ * peer.
+ *
+ * There are slots for
+ *
+ * - the open streams of each protocol on each connection
+ * - the handshakes whose answer a call is waiting for
+ * - the streams that are opened on a connection before the peer has answered
+ *   anything on it
+ *
+ * A call gets all that it needs at once. If it can not it waits for one of those
+ * that are taken, and looks again when it is its turn.
+ */
+import { MAX_EARLY_STREAMS } from './constants.ts'
+import { QueueTimeoutError } from './errors.ts'
+import { Slots } from './slots.ts'
+import type { Waiter } from './slots.ts'
+
+export interface PeerLimitsInit {
+  /**
+   * How many handshakes calls may wait for
+   */
+  maxNegotiations: number
+}
+
+export interface Needs {
+  /**
+   * The protocols that the stream may turn out to be of, each once
+   */
+  protocols: string[]
+
+  /**
+   * Whether the call has to wait for the answer to its handshake
+   */
+  negotiates: boolean
+
+  /**
+   * Whether the peer has not answered anything on the connection yet
+   */
+  early: boolean
+}
+
+export interface StreamLimit {
+  max: number
+
+  /**
+   * The option that says so
+   */
+  option: string
+}
+
+export interface Call {
+  connection: object
+
+  /**
+   * What it needs now, that may change while it waits
+   */
+  needs(): Needs
+
+  /**
+   * How many streams of the protocol may be open on the connection
+   */
+  streamLimit(protocol: string): StreamLimit
+}
+
+export interface QueueInit {
+  priority: number
+
+  /**
+   * How long to wait while nothing of what it waits for is given back, in ms
+   */
+  timeout: number
+  signal?: AbortSignal
+}
+
+interface WaitingCall extends Waiter {
+  call: Call
+  connection: ConnectionSlots
+  slots: Slots<WaitingCall>
+  serve(permit: Permit): void
+  fail(err: Error): void
+}
+
+class ConnectionSlots {
+  closed = false
+  readonly streams = new Map<string, Slots<WaitingCall>>()
+  readonly early = new Slots<WaitingCall>()
+  readonly waiting = new Set<WaitingCall>()
+}
+
+/**
+ * Of a protocol that has no stream on a connection
+ */
+const NO_STREAMS = new Slots<WaitingCall>()
+
+const NOTHING: Needs = { protocols: [], negotiates: false, early: false }
+
+/**
+ * What a call was given
+ */
+export class Permit {
+  #held: Needs
+  readonly #giveBack: (held: Needs) => void
+
+  constructor (held: Needs, giveBack: (held: Needs) => void) {
+    this.#held = held
+    this.#giveBack = giveBack
+  }
+
+  /**
+   * A stream of the protocol is being opened. Returns a function to be called when
+   * it is closed, or was not opened.
+   */
+  bind (protocol: string): () => void {
+    const { protocols, negotiates, early } = this.#held
+    let bound: Needs | undefined = { protocols: [protocol], negotiates: false, early }
+
+    this.#held = { protocols: protocols.filter(other => other !== protocol), negotiates, early: false }
+
+    return () => {
+      if (bound != null) {
+        this.#giveBack(bound)
+        bound = undefined
+      }
+    }
+  }
+
+  /**
+   * The call has come to its end: give back what no stream is bound to
+   */
+  release (): void {
+    const held = this.#held
+
+    this.#held = NOTHING
+    this.#giveBack(held)
+  }
+}
+
+export class PeerLimits {
+  #calls = 0
+  #queued = 0
+  readonly #init: PeerLimitsInit
+  readonly #negotiations = new Slots<WaitingCall>()
+  readonly #connections = new Map<object, ConnectionSlots>()
+
+  constructor (init: PeerLimitsInit) {
+    this.#init = init
+  }
+
+  /**
+   * Whether there is no connection that it has to know about
+   */
+  get unused (): boolean {
+    return this.#connections.size === 0
+  }
+
+  get queued (): number {
+    return this.#queued
+  }
+
+  get negotiating (): number {
+    return this.#negotiations.inUse
+  }
+
+  /**
+   * The streams that are open, or about to be
+   */
+  get open (): number {
+    let open = 0
+
+    for (const { streams } of this.#connections.values()) {
+      for (const { inUse } of streams.values()) {
+        open += inUse
+      }
+    }
+
+    return open
+  }
+
+  /**
+   * The streams of the protocol that are open, or about to be, on the connection
+   */
+  streamsOf ({ connection }: Call, protocol: string): number {
+    return this.#connections.get(connection)?.streams.get(protocol)?.inUse ?? 0
+  }
+
+  /**
+   * Returns undefined where the call has to wait
+   */
+  take (call: Call): Permit | undefined {
+    return this.#takeNow(call, call.needs())
+  }
+
+  /**
+   * The same for a call that would rather not wait for anything but streams of its
+   * protocol
+   */
+  takeStreams (call: Call): Permit | undefined {
+    return this.#takeNow(call, { ...call.needs(), negotiates: false, early: false })
+  }
+
+  /**
+   * Wait for what `take` could not give. Rejects with the reason of the signal, a
+   * QueueTimeoutError, or what `closed` or `stop` were called with.
+   */
+  async wait (call: Call, { priority, timeout, signal }: QueueInit): Promise<Permit> {
+    const connection = this.#connectionSlots(call)
+    const slots = this.#findTaken(connection, call, call.needs(), true)
+
+    if (slots == null) {
+      throw new Error('There is nothing to wait for')
+    }
+
+    const { promise, resolve, reject } = Promise.withResolvers<Permit>()
+
+    const onAbort = (): void => {
+      waiting.fail(signal?.reason)
+    }
+
+    const leave = (): void => {
+      signal?.removeEventListener('abort', onAbort)
+      connection.waiting.delete(waiting)
+      this.#queued--
+      waiting.slots.leave(waiting)
+    }
+
+    const waiting: WaitingCall = {
+      call,
+      connection,
+      slots,
+      priority,
+      timeout,
+      since: 0,
+      order: this.#calls++,
+      serve: permit => {
+        leave()
+        resolve(permit)
+      },
+      fail: err => {
+        leave()
+        reject(err)
+
+        // the next one may be allowed more
+        this.#serve(waiting.slots)
+      },
+      onTimeout: () => {
+        waiting.fail(this.#describeTimeout(waiting))
+      }
+    }
+
+    this.#queued++
+    connection.waiting.add(waiting)
+    signal?.addEventListener('abort', onAbort)
+    slots.wait(waiting)
+    this.#serve(slots)
+
+    return promise
+  }
+
+  /**
+   * Calls that wait for the connection may not need what they are waiting for any
+   * more
+   */
+  reconsider (key: object): void {
+    const connection = this.#connections.get(key)
+
+    for (const waiting of [...connection?.waiting ?? []]) {
+      this.#reconsider(waiting)
+    }
+  }
+
+  /**
+   * Nothing can be opened on the connection any more: calls that wait for it are
+   * rejected with the error
+   */
+  closed (key: object, err: Error): void {
+    const connection = this.#connections.get(key)
+
+    if (connection == null) {
+      return
+    }
+
+    connection.closed = true
+    this.#connections.delete(key)
+
+    // before anything else, or they would be served one after the other
+    for (const waiting of connection.waiting) {
+      waiting.slots.leave(waiting)
+    }
+
+    for (const waiting of [...connection.waiting]) {
+      waiting.fail(err)
+    }
+  }
+
+  stop (err: Error): void {
+    for (const key of [...this.#connections.keys()]) {
+      this.closed(key, err)
+    }
+  }
+
+  #takeNow (call: Call, needs: Needs): Permit | undefined {
+    const connection = this.#connectionSlots(call)
+
+    if (this.#findTaken(connection, call, needs, true) == null) {
+      return this.#take(connection, needs)
+    }
+  }
+
+  #connectionSlots ({ connection: key }: Call): ConnectionSlots {
+    let connection = this.#connections.get(key)
+
+    if (connection == null) {
+      connection = new ConnectionSlots()
+      this.#connections.set(key, connection)
+    }
+
+    return connection
+  }
+
+  /**
+   * Something of what is needed of which there is none left. Those who come later
+   * wait behind those who wait already.
+   */
+  #findTaken (connection: ConnectionSlots, call: Call, { protocols, negotiates, early }: Needs, isLast: boolean): Slots<WaitingCall> | undefined {
+    const isTaken = (slots: Slots<WaitingCall>, max: number): boolean => slots.inUse >= max || (isLast && slots.waiting > 0)
+
+    for (const protocol of protocols) {
+      const slots = connection.streams.get(protocol) ?? NO_STREAMS
+
+      if (isTaken(slots, call.streamLimit(protocol).max)) {
+        return slots
+      }
+    }
+
+    if (negotiates && isTaken(this.#negotiations, this.#init.maxNegotiations)) {
+      return this.#negotiations
+    }
+
+    if (early && isTaken(connection.early, MAX_EARLY_STREAMS)) {
+      return connection.early
+    }
+  }
+
+  #take (connection: ConnectionSlots, needs: Needs): Permit {
+    for (const protocol of needs.protocols) {
+      let slots = connection.streams.get(protocol)
+
+      if (slots == null) {
+        slots = new Slots()
+        connection.streams.set(protocol, slots)
+      }
+
+      slots.inUse++
+    }
+
+    if (needs.negotiates) {
+      this.#negotiations.inUse++
+    }
+
+    if (needs.early) {
+      connection.early.inUse++
+    }
+
+    return new Permit(needs, held => { this.#giveBack(connection, held) })
+  }
+
+  #giveBack (connection: ConnectionSlots, { protocols, negotiates, early }: Needs): void {
+    if (negotiates) {
+      this.#negotiations.giveBack()
+      this.#serve(this.#negotiations)
+    }
+
+    if (connection.closed) {
+      return
+    }
+
+    for (const protocol of protocols) {
+      const slots = connection.streams.get(protocol)
+
+      if (slots != null) {
+        slots.giveBack()
+        this.#serve(slots)
+
+        if (slots.inUse === 0 && slots.waiting === 0) {
+          connection.streams.delete(protocol)
+        }
+      }
+    }
+
+    if (early) {
+      connection.early.giveBack()
+      this.#serve(connection.early)
+    }
+  }
+
+  #serve (slots: Slots<WaitingCall>): void {
+    while (slots.first != null) {
+      if (!this.#reconsider(slots.first)) {
+        return
+      }
+    }
+  }
+
+  /**
+   * Returns false if it goes on waiting for the same
+   */
+  #reconsider (waiting: WaitingCall): boolean {
+    const { connection, call, slots } = waiting
+    const needs = call.needs()
+    const taken = this.#findTaken(connection, call, needs, false)
+
+    if (taken === slots) {
+      return false
+    }
+
+    if (taken == null) {
+      waiting.serve(this.#take(connection, needs))
+      return true
+    }
+
+    slots.leave(waiting)
+    waiting.slots = taken
+    taken.wait(waiting)
+
+    return true
+  }
+
+  #describeTimeout ({ call, connection, slots, timeout }: WaitingCall): QueueTimeoutError {
+    const protocol = call.needs().protocols.find(protocol => connection.streams.get(protocol) === slots)
+
+    if (protocol != null) {
+      const { max, option } = call.streamLimit(protocol)
+
+      return new QueueTimeoutError(`None of the ${slots.inUse} open streams of ${protocol} was closed within ${timeout}ms - close those that are not needed any more, or raise ${option}, which is ${max}, if the peer accepts more`)
+    }
+
+    if (slots === this.#negotiations) {
+      return new QueueTimeoutError(`The peer answered none of ${slots.inUse} handshakes within ${timeout}ms - it may be overloaded, if it is only slow raise maxNegotiationsPerPeer, which is ${this.#init.maxNegotiations}, or queueTimeout`)
+    }
+
+    return new QueueTimeoutError(`The peer answered nothing on the connection within ${timeout}ms, ${slots.inUse} streams were opened on it - it may be overloaded, if it is only slow raise queueTimeout`)
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * Something of which there may be only so many at a time, and those who wait for
+ * one: higher priority first, then first in, first out.
+ */
+export interface Waiter {
+  readonly priority: number
+
+  /**
+   * Who came first, where the priority is the same
+   */
+  readonly order: number
+
+  /**
+   * When it began to wait
+   */
+  since: number
+
+  /**
+   * For how long nothing may be given back until it gives up, in ms
+   */
+  readonly timeout: number
+
+  /**
+   * It has given up, and does not wait any more
+   */
+  onTimeout(): void
+}
+
+function goesBefore (a: Waiter, b: Waiter): boolean {
+  return a.priority === b.priority ? a.order < b.order : a.priority > b.priority
+}
+
+export class Slots<W extends Waiter> {
+  inUse = 0
+  readonly #waiters: W[] = []
+  #givenBackAt = 0
+  #timer?: ReturnType<typeof setTimeout>
+  #timerAt = Infinity
+
+  get first (): W | undefined {
+    return this.#waiters[0]
+  }
+
+  get waiting (): number {
+    return this.#waiters.length
+  }
+
+  giveBack (): void {
+    this.inUse--
+
+    if (this.#waiters.length > 0) {
+      this.#givenBackAt = performance.now()
+    }
+  }
+
+  wait (waiter: W): void {
+    // nearly always the last one
+    const position = this.#waiters.findLastIndex(other => goesBefore(other, waiter)) + 1
+
+    this.#waiters.splice(position, 0, waiter)
+    waiter.since = performance.now()
+    this.#setTimer(this.#givesUpAt(waiter))
+  }
+
+  leave (waiter: W): void {
+    const position = this.#waiters.indexOf(waiter)
+
+    if (position !== -1) {
+      this.#waiters.splice(position, 1)
+    }
+
+    if (this.#waiters.length === 0) {
+      this.#clearTimer()
+    }
+  }
+
+  #givesUpAt ({ since, timeout }: W): number {
+    return Math.max(since, this.#givenBackAt) + timeout
+  }
+
+  /**
+   * One timer does for all of them. When it fires too early, as something was
+   * given back in the meantime, it is set again.
+   */
+  #setTimer (at: number): void {
+    if (at < this.#timerAt) {
+      this.#clearTimer()
+      this.#timerAt = at
+      this.#timer = setTimeout(() => { this.#onTimer() }, Math.ceil(at - performance.now()))
+    }
+  }
+
+  #clearTimer (): void {
+    clearTimeout(this.#timer)
+    this.#timerAt = Infinity
+  }
+
+  #onTimer (): void {
+    this.#clearTimer()
+    const now = performance.now()
+
+    for (const waiter of [...this.#waiters]) {
+      const at = this.#givesUpAt(waiter)
+
+      if (at > now) {
+        this.#setTimer(at)
+      } else {
+        this.leave(waiter)
+        waiter.onTimeout()
+      }
+    }
+  }
+}
