@@ -6,7 +6,7 @@
 import { AbortError, ConnectionClosedError, TooManyOutboundProtocolStreamsError } from '@libp2p/interface'
 import { QueueFullError } from '@libp2p/utils'
 import { CustomProgressEvent } from 'progress-events'
-import { DEFAULT_MAX_OUTBOUND_STREAMS, DEFAULT_PRIORITY } from './constants.ts'
+import { DEFAULT_MAX_OUTBOUND_STREAMS, DEFAULT_PRIORITY, MAX_EARLY_STREAMS } from './constants.ts'
 import { PeerLimits } from './peer-limits.ts'
 import type { OpenStreamOnOptions, QueueEvent, QueueEventType } from './index.ts'
 import type { Metrics } from './metrics.ts'
@@ -181,7 +181,8 @@ export class Admission {
 
     if (limits == null) {
       limits = new PeerLimits({
-        maxNegotiations: this.#settings.maxNegotiationsPerPeer
+        maxNegotiations: this.#settings.maxNegotiationsPerPeer,
+        maxEarlyStreams: MAX_EARLY_STREAMS
       })
       this.#peers.set(remotePeer.toString(), limits)
     }

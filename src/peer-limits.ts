@@ -13,7 +13,6 @@
  * A call gets all that it needs at once. If it can not it waits for one of those
  * that are taken, and looks again when it is its turn.
  */
-import { MAX_EARLY_STREAMS } from './constants.ts'
 import { QueueTimeoutError } from './errors.ts'
 import { Slots } from './slots.ts'
 import type { Waiter } from './slots.ts'
@@ -23,6 +22,11 @@ export interface PeerLimitsInit {
    * How many handshakes calls may wait for
    */
   maxNegotiations: number
+
+  /**
+   * How many streams of a connection may be opened before the peer has answered
+   */
+  maxEarlyStreams: number
 }
 
 export interface Needs {
@@ -84,7 +88,6 @@ interface WaitingCall extends Waiter {
 }
 
 class ConnectionSlots {
-  closed = false
   readonly streams = new Map<string, Slots<WaitingCall>>()
   readonly early = new Slots<WaitingCall>()
   readonly waiting = new Set<WaitingCall>()
@@ -256,7 +259,10 @@ export class PeerLimits {
     slots.wait(waiting)
     this.#serve(slots)
 
-    return promise
+    // to return the promise itself would take longer for who came last
+    const permit = await promise
+
+    return permit
   }
 
   /**
@@ -282,7 +288,6 @@ export class PeerLimits {
       return
     }
 
-    connection.closed = true
     this.#connections.delete(key)
 
     // before anything else, or they would be served one after the other
@@ -339,7 +344,7 @@ export class PeerLimits {
       return this.#negotiations
     }
 
-    if (early && isTaken(connection.early, MAX_EARLY_STREAMS)) {
+    if (early && isTaken(connection.early, this.#init.maxEarlyStreams)) {
       return connection.early
     }
   }
@@ -371,10 +376,6 @@ export class PeerLimits {
     if (negotiates) {
       this.#negotiations.giveBack()
       this.#serve(this.#negotiations)
-    }
-
-    if (connection.closed) {
-      return
     }
 
     for (const protocol of protocols) {

@@ -1,0 +1,397 @@
+import fc from 'fast-check'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { QueueTimeoutError } from '../src/errors.ts'
+import { PeerLimits } from '../src/peer-limits.ts'
+import type { Call, Needs, Permit } from '../src/peer-limits.ts'
+
+const MAX_STREAMS = 2
+const MAX_NEGOTIATIONS = 3
+const MAX_EARLY_STREAMS = 2
+const QUEUE = { priority: 50, timeout: 1_000 }
+
+function callFor (connection: object, needs: Partial<Needs> = {}, max = MAX_STREAMS): Call {
+  return {
+    connection,
+    needs: () => ({ protocols: ['/a'], negotiates: false, early: false, ...needs }),
+    streamLimit: () => ({ max, option: 'maxStreamsPerProtocol' })
+  }
+}
+
+function createLimits (): PeerLimits {
+  return new PeerLimits({ maxNegotiations: MAX_NEGOTIATIONS, maxEarlyStreams: MAX_EARLY_STREAMS })
+}
+
+/**
+ * Takes a slot that has to be free
+ */
+function take (limits: PeerLimits, call: Call): Permit {
+  const permit = limits.take(call)
+
+  if (permit == null) {
+    throw new Error('There was nothing left to take')
+  }
+
+  return permit
+}
+
+/**
+ * Waits, and writes the name down when it is served or has failed
+ */
+function wait (limits: PeerLimits, call: Call, log: string[], name: string, init: Partial<Parameters<PeerLimits['wait']>[1]> = {}): void {
+  limits.wait(call, { ...QUEUE, ...init }).then(() => log.push(name), err => log.push(`${name}: ${err.name}`))
+}
+
+async function microtasks (): Promise<void> {
+  for (let i = 0; i < 20; i++) {
+    await Promise.resolve()
+  }
+}
+
+describe('the limits of a peer', () => {
+  const connection = {}
+
+  beforeEach(() => { vi.useFakeTimers() })
+  afterEach(() => { vi.useRealTimers() })
+
+  it('serve who waits in the order of asking, higher priorities first', async () => {
+    const limits = createLimits()
+    const log: string[] = []
+    const held = [take(limits, callFor(connection)), take(limits, callFor(connection))]
+
+    expect(limits.take(callFor(connection))).to.equal(undefined)
+    wait(limits, callFor(connection), log, 'first')
+    wait(limits, callFor(connection), log, 'low', { priority: 10 })
+    wait(limits, callFor(connection), log, 'second')
+    wait(limits, callFor(connection), log, 'high', { priority: 90 })
+    expect(limits.queued).to.equal(4)
+
+    held.forEach(permit => { permit.release() })
+    await microtasks()
+    expect(log).to.deep.equal(['high', 'first'])
+    expect(limits.queued).to.equal(2)
+    expect(limits.open).to.equal(2)
+  })
+
+  it('do not let anybody overtake who waits', async () => {
+    const limits = createLimits()
+    const log: string[] = []
+    const permit = take(limits, callFor(connection, {}, 1))
+
+    wait(limits, callFor(connection, {}, 1), log, 'modest')
+    expect(limits.take(callFor(connection, {}, 5))).to.equal(undefined)
+    wait(limits, callFor(connection, {}, 5), log, 'greedy')
+    await microtasks()
+    expect(log).to.deep.equal([])
+
+    permit.release()
+    await microtasks()
+    expect(log).to.deep.equal(['modest', 'greedy'])
+  })
+
+  it('serve those behind who may have more when the first one gives up', async () => {
+    const limits = createLimits()
+    const log: string[] = []
+    const controller = new AbortController()
+
+    take(limits, callFor(connection, {}, 1))
+    wait(limits, callFor(connection, {}, 1), log, 'modest', { signal: controller.signal })
+    wait(limits, callFor(connection, {}, 5), log, 'greedy')
+    controller.abort()
+    await microtasks()
+    expect(log).to.deep.equal(['modest: AbortError', 'greedy'])
+  })
+
+  it('time out when nothing moves for too long, but not as long as something does', async () => {
+    const limits = createLimits()
+    const log: string[] = []
+    const giveBack = [take(limits, callFor(connection)).bind('/a'), take(limits, callFor(connection)).bind('/a')]
+
+    wait(limits, callFor(connection), log, 'first')
+    wait(limits, callFor(connection), log, 'second')
+    wait(limits, callFor(connection), log, 'third')
+    expect(vi.getTimerCount()).to.equal(1)
+
+    vi.advanceTimersByTime(900)
+    giveBack[0]?.()
+    await microtasks()
+    vi.advanceTimersByTime(900)
+    await microtasks()
+    expect(log).to.deep.equal(['first'])
+    giveBack[1]?.()
+    await microtasks()
+    vi.advanceTimersByTime(999)
+    await microtasks()
+    expect(log).to.deep.equal(['first', 'second'])
+    vi.advanceTimersByTime(2)
+    await microtasks()
+    expect(log).to.deep.equal(['first', 'second', 'third: QueueTimeoutError'])
+    expect(limits.queued).to.equal(0)
+    expect(vi.getTimerCount()).to.equal(0)
+  })
+
+  it('time each call out when its own time is over', async () => {
+    const limits = createLimits()
+    const log: string[] = []
+
+    take(limits, callFor(connection, {}, 1))
+    wait(limits, callFor(connection, {}, 1), log, 'patient', { timeout: 5_000 })
+    wait(limits, callFor(connection, {}, 1), log, 'hasty', { timeout: 10 })
+    vi.advanceTimersByTime(11)
+    await microtasks()
+    expect(log).to.deep.equal(['hasty: QueueTimeoutError'])
+    vi.advanceTimersByTime(5_000)
+    await microtasks()
+    expect(log).to.deep.equal(['hasty: QueueTimeoutError', 'patient: QueueTimeoutError'])
+  })
+
+  it('say what it was that did not move', async () => {
+    const limits = createLimits()
+    const other = {}
+    const negotiating = Array.from({ length: MAX_NEGOTIATIONS }, (_, i) => take(limits, callFor(connection, { protocols: [`/n/${i}`], negotiates: true })))
+    take(limits, callFor(connection))
+    take(limits, callFor(connection))
+
+    for (let i = 0; i < MAX_EARLY_STREAMS; i++) {
+      take(limits, callFor(other, { protocols: [`/e/${i}`], early: true }))
+    }
+
+    const errors = Promise.all([
+      limits.wait(callFor(connection), QUEUE),
+      limits.wait(callFor(connection, { protocols: ['/b'], negotiates: true }), QUEUE),
+      limits.wait(callFor(other, { protocols: ['/b'], early: true }), QUEUE)
+    ].map(async promise => promise.catch(err => err)))
+
+    vi.advanceTimersByTime(1_001)
+    const [streams, negotiations, early] = await errors
+
+    expect(streams).to.be.an.instanceOf(QueueTimeoutError)
+    expect(streams.message).to.equal('None of the 2 open streams of /a was closed within 1000ms - close those that are not needed any more, or raise maxStreamsPerProtocol, which is 2, if the peer accepts more')
+    expect(negotiations.message).to.equal('The peer answered none of 3 handshakes within 1000ms - it may be overloaded, if it is only slow raise maxNegotiationsPerPeer, which is 3, or queueTimeout')
+    expect(early.message).to.equal('The peer answered nothing on the connection within 1000ms, 2 streams were opened on it - it may be overloaded, if it is only slow raise queueTimeout')
+    negotiating.forEach(permit => { permit.release() })
+    expect(limits.negotiating).to.equal(0)
+  })
+
+  it('count handshakes over all connections, and streams for each', async () => {
+    const limits = createLimits()
+    const log: string[] = []
+    const permits = Array.from({ length: MAX_NEGOTIATIONS }, (_, i) => take(limits, callFor({}, { protocols: [`/${i}`], negotiates: true })))
+
+    expect(limits.take(callFor({}, { negotiates: true }))).to.equal(undefined)
+    wait(limits, callFor({}, { negotiates: true }), log, 'other')
+    expect(limits.take(callFor({}))).to.be.an('object')
+    permits[0]?.release()
+    await microtasks()
+    expect(log).to.deep.equal(['other'])
+  })
+
+  it('look again when a call does not need any more what it waits for', async () => {
+    const limits = createLimits()
+    const log: string[] = []
+    let negotiates = true
+
+    for (let i = 0; i < MAX_NEGOTIATIONS; i++) {
+      take(limits, callFor({}, { negotiates }))
+    }
+
+    const call: Call = { ...callFor(connection), needs: () => ({ protocols: ['/a'], negotiates, early: false }) }
+    wait(limits, call, log, 'known')
+    limits.reconsider(connection)
+    await microtasks()
+    expect(log).to.deep.equal([])
+
+    negotiates = false
+    limits.reconsider(connection)
+    await microtasks()
+    expect(log).to.deep.equal(['known'])
+    expect(limits.negotiating).to.equal(MAX_NEGOTIATIONS)
+  })
+
+  it('give a slot back once, to whom it was bound', async () => {
+    const limits = createLimits()
+    const permit = take(limits, callFor(connection, { protocols: ['/a', '/b'], negotiates: true }))
+    expect(limits.open).to.equal(2)
+    expect(limits.negotiating).to.equal(1)
+
+    const closed = permit.bind('/b')
+    permit.release()
+    permit.release()
+    expect(limits.open).to.equal(1)
+    expect(limits.negotiating).to.equal(0)
+
+    closed()
+    closed()
+    expect(limits.open).to.equal(0)
+  })
+
+  it('forget a connection that is closed, and reject who waits for it', async () => {
+    const limits = createLimits()
+    const log: string[] = []
+    const permits = [take(limits, callFor(connection, { negotiates: true })), take(limits, callFor(connection))]
+
+    wait(limits, callFor(connection), log, 'first')
+    wait(limits, callFor(connection), log, 'second')
+    limits.closed(connection, Object.assign(new Error('Gone'), { name: 'ConnectionClosedError' }))
+    await microtasks()
+    expect(log).to.deep.equal(['first: ConnectionClosedError', 'second: ConnectionClosedError'])
+    expect(limits.unused).to.equal(true)
+    expect(vi.getTimerCount()).to.equal(0)
+
+    permits.forEach(permit => { permit.release() })
+    expect(limits.negotiating).to.equal(0)
+    expect(limits.open).to.equal(0)
+  })
+})
+
+interface Step {
+  do: 'open' | 'close' | 'abort' | 'disconnect' | 'end call'
+  connection: number
+  protocols: string[]
+  negotiates: boolean
+  early: boolean
+  priority: number
+  which: number
+}
+
+const step: fc.Arbitrary<Step> = fc.record({
+  do: fc.oneof({ weight: 6, arbitrary: fc.constant('open' as const) }, { weight: 4, arbitrary: fc.constant('close' as const) }, { weight: 2, arbitrary: fc.constant('abort' as const) }, { weight: 2, arbitrary: fc.constant('end call' as const) }, fc.constant('disconnect' as const)),
+  connection: fc.nat(1),
+  protocols: fc.constantFrom(['/a'], ['/b'], ['/a', '/b'], ['/b', '/a']),
+  negotiates: fc.boolean(),
+  early: fc.boolean(),
+  priority: fc.constantFrom(10, 50),
+  which: fc.nat(100)
+})
+
+interface Tracked extends Step {
+  key: object
+  order: number
+  state: 'waiting' | 'served' | 'failed'
+  permit?: Permit
+  controller: AbortController
+  settled: number
+}
+
+describe('whatever happens in whatever order', () => {
+  it('slots in use are those of open streams and running calls, nobody waits who need not, and nobody is forgotten', async () => {
+    let served = 0
+    let waited = 0
+
+    await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 60 }), async steps => {
+      const limits = createLimits()
+      const keys = [{}, {}]
+      const calls: Tracked[] = []
+      const streams: Array<{ key: object, protocol: string, early: boolean, close(): void }> = []
+      const inUse = (key: object, protocol: string): number => {
+        return streams.filter(stream => stream.key === key && stream.protocol === protocol).length + calls.filter(call => call.permit != null && call.key === key && call.protocols.includes(protocol)).length
+      }
+      const negotiating = (): number => calls.filter(({ permit, negotiates }) => permit != null && negotiates).length
+      const early = (key: object): number => streams.filter(stream => stream.key === key && stream.early).length + calls.filter(call => call.permit != null && call.key === key && call.early).length
+
+      const run = (next: Step): void => {
+        const key = keys[next.connection] ?? {}
+
+        switch (next.do) {
+          case 'open': {
+            const call: Call = { connection: key, needs: () => next, streamLimit: () => ({ max: MAX_STREAMS, option: '' }) }
+            const tracked: Tracked = { ...next, key, order: calls.length, state: 'waiting', controller: new AbortController(), settled: 0, permit: limits.take(call) }
+            calls.push(tracked)
+
+            if (tracked.permit != null) {
+              tracked.state = 'served'
+              tracked.settled++
+            } else {
+              waited++
+              limits.wait(call, { priority: next.priority, timeout: 1_000_000, signal: tracked.controller.signal }).then(permit => {
+                tracked.state = 'served'
+                tracked.permit = permit
+                tracked.settled++
+              }, () => {
+                tracked.state = 'failed'
+                tracked.settled++
+              })
+            }
+            break
+          }
+          case 'end call': {
+            // with a stream or without
+            const call = calls.filter(({ permit }) => permit != null)[next.which % Math.max(1, calls.length)]
+
+            if (call?.permit != null) {
+              const protocol = call.protocols[next.which % call.protocols.length] ?? ''
+
+              if (next.which % 3 > 0) {
+                streams.push({ key: call.key, protocol, early: call.early, close: call.permit.bind(protocol) })
+              }
+
+              call.permit.release()
+              call.permit = undefined
+            }
+            break
+          }
+          case 'close': {
+            const [stream] = streams.splice(next.which % Math.max(1, streams.length), 1)
+            stream?.close()
+            stream?.close()
+            break
+          }
+          case 'abort':
+            calls[next.which % Math.max(1, calls.length)]?.controller.abort()
+            break
+          case 'disconnect': {
+            limits.closed(key, new Error('Gone'))
+            keys[next.connection] = {}
+            const gone = streams.filter(stream => stream.key === key)
+            streams.splice(0, streams.length, ...streams.filter(stream => stream.key !== key))
+            gone.forEach(stream => { stream.close() })
+
+            for (const call of calls.filter(call => call.key === key)) {
+              call.permit?.release()
+              call.permit = undefined
+            }
+            break
+          }
+          default:
+            throw new Error('Unknown step')
+        }
+      }
+
+      for (const next of steps) {
+        run(next)
+        await microtasks()
+
+        const open = keys.flatMap(key => ['/a', '/b'].map(protocol => inUse(key, protocol)))
+        expect(Math.max(...open)).to.be.at.most(MAX_STREAMS)
+        expect(limits.open).to.equal(open.reduce((a, b) => a + b))
+        expect(limits.negotiating).to.equal(negotiating())
+        expect(limits.negotiating).to.be.at.most(MAX_NEGOTIATIONS)
+        expect(Math.max(...keys.map(early))).to.be.at.most(MAX_EARLY_STREAMS)
+
+        const waiting = calls.filter(({ state }) => state === 'waiting')
+        expect(limits.queued).to.equal(waiting.length)
+
+        for (const call of waiting) {
+          const isHeldUp = call.protocols.some(protocol => inUse(call.key, protocol) >= MAX_STREAMS) || (call.negotiates && negotiating() >= MAX_NEGOTIATIONS) || (call.early && early(call.key) >= MAX_EARLY_STREAMS)
+
+          expect(isHeldUp).to.equal(true)
+          expect(call.controller.signal.aborted).to.equal(false)
+          expect(keys).to.include(call.key)
+
+          // nobody with the same needs was served before
+          const unfair = calls.find(other => other.state === 'served' && other.order > call.order && other.priority <= call.priority && other.key === call.key && other.negotiates === call.negotiates && other.early === call.early && other.protocols.join() === call.protocols.join())
+          expect(unfair).to.equal(undefined)
+        }
+      }
+
+      limits.stop(new Error('Stopped'))
+      await microtasks()
+      served += calls.filter(({ state }) => state === 'served').length
+      expect(calls.every(({ settled }) => settled === 1)).to.equal(true)
+      expect(limits.queued).to.equal(0)
+      expect(limits.unused).to.equal(true)
+    }), { numRuns: 2_000 })
+
+    expect(served).to.be.above(0)
+    expect(waited).to.be.above(0)
+  })
+})
