@@ -21,6 +21,11 @@ export interface AdmissionComponents {
 
 export interface Applicant {
   connection: Connection
+
+  /**
+   * The lower the earlier it has asked
+   */
+  order: number
   protocols: string[]
   options: OpenStreamOnOptions
   settings: Settings
@@ -117,7 +122,7 @@ export class Admission {
     return this.ownLimit(protocol, options) ?? { max: this.#settings.maxStreamsPerProtocol, option: 'maxStreamsPerProtocol' }
   }
 
-  async #wait (limits: PeerLimits, call: Call, { connection, protocols, options, settings }: Applicant): Promise<Permit> {
+  async #wait (limits: PeerLimits, call: Call, { connection, order, protocols, options, settings }: Applicant): Promise<Permit> {
     if (limits.queued >= this.#settings.maxQueuedPerPeer) {
       throw new QueueFullError(`${limits.queued} calls are waiting to open streams to ${connection.remotePeer.toString()} already - open fewer at a time, or raise maxQueuedPerPeer`)
     }
@@ -132,6 +137,7 @@ export class Admission {
 
     const permit = await limits.wait(call, {
       priority: options.priority ?? DEFAULT_PRIORITY,
+      order,
       timeout: settings.queueTimeout,
       signal: options.signal
     }).finally(() => {

@@ -73,6 +73,11 @@ export interface QueueInit {
   priority: number
 
   /**
+   * Who asked first, where the priority is the same
+   */
+  order: number
+
+  /**
    * How long to wait while nothing of what it waits for is given back, in ms
    */
   timeout: number
@@ -142,7 +147,6 @@ export class Permit {
 }
 
 export class PeerLimits {
-  #calls = 0
   #queued = 0
   readonly #init: PeerLimitsInit
   readonly #negotiations = new Slots<WaitingCall>()
@@ -208,7 +212,7 @@ export class PeerLimits {
    * Wait for what `take` could not give. Rejects with the reason of the signal, a
    * QueueTimeoutError, or what `closed` or `stop` were called with.
    */
-  async wait (call: Call, { priority, timeout, signal }: QueueInit): Promise<Permit> {
+  async wait (call: Call, { priority, order, timeout, signal }: QueueInit): Promise<Permit> {
     const connection = this.#connectionSlots(call)
     const slots = this.#findTaken(connection, call, call.needs(), true)
 
@@ -234,9 +238,9 @@ export class PeerLimits {
       connection,
       slots,
       priority,
+      order,
       timeout,
       since: 0,
-      order: this.#calls++,
       serve: permit => {
         leave()
         resolve(permit)

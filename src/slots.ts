@@ -6,7 +6,7 @@ export interface Waiter {
   readonly priority: number
 
   /**
-   * Who came first, where the priority is the same
+   * Who asked first, where the priority is the same
    */
   readonly order: number
 

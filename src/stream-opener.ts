@@ -21,10 +21,22 @@ import type { Connection, DialTarget, Logger, NewStreamOptions, OpenStreamEvent,
  */
 const BEFORE_FIRST_BYTE = ['ConnectionClosedError', 'MuxerClosedError']
 
-interface Opening {
-  connection: Connection
+/**
+ * What somebody has asked for
+ */
+interface Request {
+  protocols: string[]
   options: OpenStreamOnOptions
   settings: Settings
+
+  /**
+   * The lower the earlier it was asked for
+   */
+  order: number
+}
+
+interface Opening extends Request {
+  connection: Connection
   permit: Permit
 }
 
@@ -34,6 +46,7 @@ interface OpeningOnMuxer extends Opening {
 
 export class StreamOpener implements StreamOpenerInterface, Startable {
   #started = false
+  #requests = 0
   readonly #components: StreamOpenerComponents
   readonly #settings: Settings
   readonly #log: Logger
@@ -144,15 +157,14 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
 
   async newStream (peer: DialTarget, protocols: string | string[], options: OpenStreamOptions = {}): Promise<Stream> {
     const { connectionManager } = this.#components
-    const requested = readProtocols(protocols)
-    const settings = readCallOptions(options, this.#settings)
+    const request = this.#read(protocols, options)
 
     // openConnection would find it as well, but costs a tenth of an open
     const existing = isPeerId(peer) && options.force !== true && options.onProgress == null ? this.#findConnection(peer) : undefined
     const connection = existing ?? await connectionManager.openConnection(peer, options)
 
     try {
-      return await this.#open(connection, requested, options, settings)
+      return await this.#open(connection, request)
     } catch (err: any) {
       if (!BEFORE_FIRST_BYTE.includes(err.name)) {
         throw err
@@ -161,9 +173,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
       this.#log('%p lost connection %s while a stream was opened, trying another one - %e', connection.remotePeer, connection.id, err)
     }
 
-    const other = this.#findConnection(connection.remotePeer, connection) ?? await connectionManager.openConnection(peer, { ...options, force: true })
-
-    return this.#open(other, requested, options, settings)
+    return this.#open(this.#findConnection(connection.remotePeer, connection) ?? await connectionManager.openConnection(peer, { ...options, force: true }), request)
   }
 
   /**
@@ -178,7 +188,16 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
   }
 
   async newStreamOn (connection: Connection, protocols: string | string[], options: OpenStreamOnOptions = {}): Promise<Stream> {
-    return this.#open(connection, readProtocols(protocols), options, readCallOptions(options, this.#settings))
+    return this.#open(connection, this.#read(protocols, options))
+  }
+
+  #read (protocols: string | string[], options: OpenStreamOnOptions): Request {
+    return {
+      protocols: readProtocols(protocols),
+      settings: readCallOptions(options, this.#settings),
+      options,
+      order: this.#requests++
+    }
   }
 
   /**
@@ -186,10 +205,15 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
    * somebody has set are there to be hit, and have the same error
    */
   async #openIntercepted (connection: Connection, protocols: string[], options: NewStreamOptions = {}): Promise<Stream> {
-    const queue = protocols.every(protocol => this.#admission.ownLimit(protocol, options) == null)
+    const mayWait = protocols.every(protocol => this.#admission.ownLimit(protocol, options) == null)
 
     try {
-      return await this.#open(connection, [...new Set(protocols)], options, { ...this.#settings, queue: queue && this.#settings.queue })
+      return await this.#open(connection, {
+        protocols: [...new Set(protocols)],
+        settings: mayWait ? this.#settings : { ...this.#settings, queue: false },
+        options,
+        order: this.#requests++
+      })
     } catch (err: any) {
       if (['QueueFullError', 'QueueTimeoutError'].includes(err.name)) {
         throw new TooManyOutboundProtocolStreamsError(err.message)
@@ -199,7 +223,9 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
     }
   }
 
-  async #open (connection: Connection, protocols: string[], options: OpenStreamOnOptions, settings: Settings): Promise<Stream> {
+  async #open (connection: Connection, request: Request): Promise<Stream> {
+    const { protocols, options, settings } = request
+
     if (!this.#started) {
       throw new NotStartedError('The stream opener is not started')
     }
@@ -216,10 +242,8 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
     let trusted: string | undefined
 
     const permit = await this.#admission.admit({
+      ...request,
       connection,
-      protocols,
-      options,
-      settings,
       needs: () => {
         trusted = muxer == null ? undefined : this.#findTrusted(connection, protocols, settings, remembered)
 
@@ -231,10 +255,10 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
       }
     })
 
-    const opening = { connection, options, settings, permit }
+    const opening = { ...request, connection, permit }
 
     try {
-      return await (muxer == null ? this.#openFull(opening, protocols) : this.#openOnMuxer({ ...opening, muxer }, protocols, trusted))
+      return await (muxer == null ? this.#openFull(opening, protocols) : this.#openOnMuxer({ ...opening, muxer }, trusted))
     } catch (err) {
       if (muxer == null || !(err instanceof UnsuitedMuxerError)) {
         throw err
@@ -246,7 +270,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
       permit.release()
     }
 
-    return this.#open(connection, protocols, options, settings)
+    return this.#open(connection, request)
   }
 
   /**
@@ -285,11 +309,12 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
     }
   }
 
-  async #openOnMuxer (opening: OpeningOnMuxer, protocols: string[], trusted: string | undefined): Promise<Stream> {
+  async #openOnMuxer (opening: OpeningOnMuxer, trusted: string | undefined): Promise<Stream> {
     const { connection } = opening
+    let { protocols } = opening
 
     if (trusted == null && this.#known.isPending(connection)) {
-      const stream = await this.#openEarly(opening, protocols)
+      const stream = await this.#openEarly(opening)
 
       if (stream != null) {
         return stream
@@ -365,8 +390,8 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
    * Identify may still be on its way: try the first protocol. Returns undefined if
    * the peer does not speak it, or rather one of the others.
    */
-  async #openEarly (opening: OpeningOnMuxer, protocols: string[]): Promise<Stream | undefined> {
-    const [protocol = '', ...others] = protocols
+  async #openEarly (opening: OpeningOnMuxer): Promise<Stream | undefined> {
+    const [protocol = '', ...others] = opening.protocols
 
     try {
       return await this.#openStream('early', opening, protocol, async stream => this.#negotiations.confirm(opening, stream, others))

@@ -7,7 +7,7 @@ import type { Call, Needs, Permit } from '../src/peer-limits.ts'
 const MAX_STREAMS = 2
 const MAX_NEGOTIATIONS = 3
 const MAX_EARLY_STREAMS = 2
-const QUEUE = { priority: 50, timeout: 1_000 }
+const QUEUE = { priority: 50, order: 0, timeout: 1_000 }
 
 function callFor (connection: object, needs: Partial<Needs> = {}, max = MAX_STREAMS): Call {
   return {
@@ -38,7 +38,7 @@ function take (limits: PeerLimits, call: Call): Permit {
  * Waits, and writes the name down when it is served or has failed
  */
 function wait (limits: PeerLimits, call: Call, log: string[], name: string, init: Partial<Parameters<PeerLimits['wait']>[1]> = {}): void {
-  limits.wait(call, { ...QUEUE, ...init }).then(() => log.push(name), err => log.push(`${name}: ${err.name}`))
+  limits.wait(call, { ...QUEUE, order: limits.queued, ...init }).then(() => log.push(name), err => log.push(`${name}: ${err.name}`))
 }
 
 async function microtasks (): Promise<void> {
@@ -302,7 +302,7 @@ describe('whatever happens in whatever order', () => {
               tracked.settled++
             } else {
               waited++
-              limits.wait(call, { priority: next.priority, timeout: 1_000_000, signal: tracked.controller.signal }).then(permit => {
+              limits.wait(call, { priority: next.priority, order: tracked.order, timeout: 1_000_000, signal: tracked.controller.signal }).then(permit => {
                 tracked.state = 'served'
                 tracked.permit = permit
                 tracked.settled++
