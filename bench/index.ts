@@ -5,13 +5,17 @@ import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { print } from './parts/print.ts'
 import { printTargets } from './parts/targets.ts'
+import { burst } from './scenarios/burst.ts'
 import { firstStream } from './scenarios/first-stream.ts'
+import { growth } from './scenarios/growth.ts'
+import { kadDht } from './scenarios/kad-dht.ts'
 import { roundTrips } from './scenarios/round-trips.ts'
 import { sequential } from './scenarios/sequential.ts'
+import { stalledNeighbour } from './scenarios/stalled-neighbour.ts'
 import type { Scenario } from './parts/scenario.ts'
 import type { Target } from './parts/targets.ts'
 
-const SCENARIOS: Scenario[] = [roundTrips, firstStream, sequential]
+const SCENARIOS: Scenario[] = [roundTrips, firstStream, sequential, burst, stalledNeighbour, growth, kadDht]
 
 interface Args {
   scenarios: Scenario[]
@@ -42,7 +46,7 @@ function usage (): string {
   return [
     'npm run bench -- [scenario ...] [--quick]',
     '',
-    ...SCENARIOS.map(({ name, about }) => `  ${name.padEnd(14)}${about}`)
+    ...SCENARIOS.map(({ name, about }) => `  ${name.padEnd(19)}${about}`)
   ].join('\n')
 }
 

@@ -3,7 +3,7 @@
  * meet libp2p: which ones apply to a protocol, and what an application gets to
  * know about waiting.
  */
-import { AbortError, ConnectionClosedError, TooManyOutboundProtocolStreamsError } from '@libp2p/interface'
+import { AbortError, ConnectionClosedError } from '@libp2p/interface'
 import { QueueFullError } from '@libp2p/utils'
 import { CustomProgressEvent } from 'progress-events'
 import { DEFAULT_MAX_OUTBOUND_STREAMS, DEFAULT_PRIORITY, MAX_EARLY_STREAMS } from './constants.ts'
@@ -11,7 +11,8 @@ import { PeerLimits } from './peer-limits.ts'
 import type { OpenStreamOnOptions, QueueEvent, QueueEventType } from './index.ts'
 import type { Metrics } from './metrics.ts'
 import type { Settings } from './options.ts'
-import type { Call, Needs, Permit, StreamLimit } from './peer-limits.ts'
+import type { Call, StreamLimit } from './peer-limits.ts'
+import type { Needs, Permit } from './permit.ts'
 import type { Connection, Logger, NewStreamOptions, PeerId } from '@libp2p/interface'
 import type { Registrar } from '@libp2p/interface-internal'
 
@@ -34,6 +35,16 @@ export interface Applicant {
    * What it needs now, which may change while it waits
    */
   needs(): Needs
+}
+
+export interface Admitted {
+  permit: Permit
+
+  /**
+   * There may be no room for the call, which was not to wait. libp2p has the last
+   * word: it counts when it has negotiated, and by then there may be one less.
+   */
+  isOverLimit: boolean
 }
 
 export class Admission {
@@ -73,7 +84,7 @@ export class Admission {
   /**
    * Resolves when the call may go on. Whoever gets the permit has to release it.
    */
-  async admit (applicant: Applicant): Promise<Permit> {
+  async admit (applicant: Applicant): Promise<Admitted> {
     const { connection, protocols, options, settings } = applicant
     const streamLimits = protocols.map(protocol => this.#streamLimit(protocol, options))
     const limits = this.#limitsOf(connection)
@@ -83,19 +94,25 @@ export class Admission {
       streamLimit: protocol => streamLimits[protocols.indexOf(protocol)] as StreamLimit
     }
 
-    if (settings.queue && streamLimits.every(({ max }) => max > 0)) {
-      return limits.take(call) ?? this.#wait(limits, call, applicant)
+    if (!settings.queue || streamLimits.some(({ max }) => max < 1)) {
+      const { permit, hasRoom } = limits.force(call)
+
+      return { permit, isOverLimit: !hasRoom || this.#isOverLimit(call, applicant) }
     }
 
-    const permit = limits.takeStreams(call)
+    return { permit: limits.take(call) ?? await this.#wait(limits, call, applicant), isOverLimit: false }
+  }
 
-    if (permit == null) {
-      const protocol = protocols.find(protocol => limits.streamsOf(call, protocol) >= call.streamLimit(protocol).max) ?? ''
+  /**
+   * Whether libp2p would refuse another stream. It counts those that somebody else
+   * has opened as well.
+   */
+  #isOverLimit ({ needs, streamLimit }: Call, { connection: { streams } }: Applicant): boolean {
+    return needs().protocols.some(protocol => {
+      const { length } = streams.filter(stream => stream.direction === 'outbound' && stream.protocol === protocol)
 
-      throw new TooManyOutboundProtocolStreamsError(`Too many outbound protocol streams for protocol "${protocol}" - ${limits.streamsOf(call, protocol) + 1}/${call.streamLimit(protocol).max}`)
-    }
-
-    return permit
+      return length >= streamLimit(protocol).max
+    })
   }
 
   /**

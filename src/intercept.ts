@@ -9,6 +9,8 @@ import type { Connection, NewStreamOptions, Stream } from '@libp2p/interface'
 
 export type OpenIntercepted = (connection: Connection, protocols: string[], options?: NewStreamOptions) => Promise<Stream>
 
+type NewStream = Pick<Connection, 'newStream'>
+
 export type Matcher = (protocol: string) => boolean
 
 function matcherOf (intercept: boolean | string[] | Matcher): Matcher {
@@ -22,7 +24,7 @@ function matcherOf (intercept: boolean | string[] | Matcher): Matcher {
 export class Intercept {
   readonly #matches: Matcher
   readonly #open: OpenIntercepted
-  readonly #overrides = new Map<Connection, Override<Pick<Connection, 'newStream'>>>()
+  readonly #overrides = new Map<Connection, Override<NewStream>>()
 
   constructor (intercept: boolean | string[] | Matcher, open: OpenIntercepted) {
     this.#matches = matcherOf(intercept)
@@ -34,17 +36,20 @@ export class Intercept {
       return
     }
 
-    this.#overrides.set(connection, override<Pick<Connection, 'newStream'>>(connection, {
+    const intercepted: Override<NewStream> = override<NewStream>(connection, {
       newStream: async (protocols, options) => {
         const requested = Array.isArray(protocols) ? protocols : [protocols]
 
-        if (requested.length > 0 && requested.every(this.#matches)) {
+        // somebody may have wrapped this, and go on calling it
+        if (this.#overrides.has(connection) && requested.length > 0 && requested.every(this.#matches)) {
           return this.#open(connection, requested, options)
         }
 
-        return this.newStream(connection, requested, options)
+        return intercepted.original.newStream.call(connection, protocols, options)
       }
-    }))
+    })
+
+    this.#overrides.set(connection, intercepted)
   }
 
   delete (connection: Connection): void {

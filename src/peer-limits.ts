@@ -14,7 +14,9 @@
  * that are taken, and looks again when it is its turn.
  */
 import { QueueTimeoutError } from './errors.ts'
+import { Permit } from './permit.ts'
 import { Slots } from './slots.ts'
+import type { Needs } from './permit.ts'
 import type { Waiter } from './slots.ts'
 
 export interface PeerLimitsInit {
@@ -27,23 +29,6 @@ export interface PeerLimitsInit {
    * How many streams of a connection may be opened before the peer has answered
    */
   maxEarlyStreams: number
-}
-
-export interface Needs {
-  /**
-   * The protocols that the stream may turn out to be of, each once
-   */
-  protocols: string[]
-
-  /**
-   * Whether the call has to wait for the answer to its handshake
-   */
-  negotiates: boolean
-
-  /**
-   * Whether the peer has not answered anything on the connection yet
-   */
-  early: boolean
 }
 
 export interface StreamLimit {
@@ -92,10 +77,9 @@ interface WaitingCall extends Waiter {
   fail(err: Error): void
 }
 
-class ConnectionSlots {
-  readonly streams = new Map<string, Slots<WaitingCall>>()
-  readonly early = new Slots<WaitingCall>()
-  readonly waiting = new Set<WaitingCall>()
+interface ConnectionSlots {
+  streams: Map<string, Slots<WaitingCall>>
+  early: Slots<WaitingCall>
 }
 
 /**
@@ -103,54 +87,11 @@ class ConnectionSlots {
  */
 const NO_STREAMS = new Slots<WaitingCall>()
 
-const NOTHING: Needs = { protocols: [], negotiates: false, early: false }
-
-/**
- * What a call was given
- */
-export class Permit {
-  #held: Needs
-  readonly #giveBack: (held: Needs) => void
-
-  constructor (held: Needs, giveBack: (held: Needs) => void) {
-    this.#held = held
-    this.#giveBack = giveBack
-  }
-
-  /**
-   * A stream of the protocol is being opened. Returns a function to be called when
-   * it is closed, or was not opened.
-   */
-  bind (protocol: string): () => void {
-    const { protocols, negotiates, early } = this.#held
-    let bound: Needs | undefined = { protocols: [protocol], negotiates: false, early }
-
-    this.#held = { protocols: protocols.filter(other => other !== protocol), negotiates, early: false }
-
-    return () => {
-      if (bound != null) {
-        this.#giveBack(bound)
-        bound = undefined
-      }
-    }
-  }
-
-  /**
-   * The call has come to its end: give back what no stream is bound to
-   */
-  release (): void {
-    const held = this.#held
-
-    this.#held = NOTHING
-    this.#giveBack(held)
-  }
-}
-
 export class PeerLimits {
-  #queued = 0
   readonly #init: PeerLimitsInit
   readonly #negotiations = new Slots<WaitingCall>()
   readonly #connections = new Map<object, ConnectionSlots>()
+  readonly #waiting = new Set<WaitingCall>()
 
   constructor (init: PeerLimitsInit) {
     this.#init = init
@@ -164,7 +105,7 @@ export class PeerLimits {
   }
 
   get queued (): number {
-    return this.#queued
+    return this.#waiting.size
   }
 
   get negotiating (): number {
@@ -187,25 +128,27 @@ export class PeerLimits {
   }
 
   /**
-   * The streams of the protocol that are open, or about to be, on the connection
-   */
-  streamsOf ({ connection }: Call, protocol: string): number {
-    return this.#connections.get(connection)?.streams.get(protocol)?.inUse ?? 0
-  }
-
-  /**
    * Returns undefined where the call has to wait
    */
   take (call: Call): Permit | undefined {
-    return this.#takeNow(call, call.needs())
+    const connection = this.#connectionSlots(call)
+    const needs = call.needs()
+
+    if (this.#findTaken(connection, call, needs, true) == null) {
+      return this.#take(connection, needs)
+    }
   }
 
   /**
-   * The same for a call that would rather not wait for anything but streams of its
-   * protocol
+   * For a call that is not to wait: its stream counts, whether there is room for it
+   * or not
    */
-  takeStreams (call: Call): Permit | undefined {
-    return this.#takeNow(call, { ...call.needs(), negotiates: false, early: false })
+  force (call: Call): { permit: Permit, hasRoom: boolean } {
+    const connection = this.#connectionSlots(call)
+    const needs = { ...call.needs(), negotiates: false, early: false }
+    const hasRoom = this.#findTaken(connection, call, needs, false) == null
+
+    return { permit: this.#take(connection, needs), hasRoom }
   }
 
   /**
@@ -228,8 +171,7 @@ export class PeerLimits {
 
     const leave = (): void => {
       signal?.removeEventListener('abort', onAbort)
-      connection.waiting.delete(waiting)
-      this.#queued--
+      this.#waiting.delete(waiting)
       waiting.slots.leave(waiting)
     }
 
@@ -257,8 +199,7 @@ export class PeerLimits {
       }
     }
 
-    this.#queued++
-    connection.waiting.add(waiting)
+    this.#waiting.add(waiting)
     signal?.addEventListener('abort', onAbort)
     slots.wait(waiting)
     this.#serve(slots)
@@ -273,10 +214,8 @@ export class PeerLimits {
    * Calls that wait for the connection may not need what they are waiting for any
    * more
    */
-  reconsider (key: object): void {
-    const connection = this.#connections.get(key)
-
-    for (const waiting of [...connection?.waiting ?? []]) {
+  reconsider (connection: object): void {
+    for (const waiting of this.#waitingFor(connection)) {
       this.#reconsider(waiting)
     }
   }
@@ -285,44 +224,36 @@ export class PeerLimits {
    * Nothing can be opened on the connection any more: calls that wait for it are
    * rejected with the error
    */
-  closed (key: object, err: Error): void {
-    const connection = this.#connections.get(key)
+  closed (connection: object, err: Error): void {
+    const rejected = this.#waitingFor(connection)
 
-    if (connection == null) {
-      return
-    }
+    this.#connections.delete(connection)
 
-    this.#connections.delete(key)
-
-    // before anything else, or they would be served one after the other
-    for (const waiting of connection.waiting) {
+    // all of them first, or they would be served one after the other
+    for (const waiting of rejected) {
       waiting.slots.leave(waiting)
     }
 
-    for (const waiting of [...connection.waiting]) {
+    for (const waiting of rejected) {
       waiting.fail(err)
     }
   }
 
   stop (err: Error): void {
-    for (const key of [...this.#connections.keys()]) {
-      this.closed(key, err)
+    for (const connection of [...this.#connections.keys()]) {
+      this.closed(connection, err)
     }
   }
 
-  #takeNow (call: Call, needs: Needs): Permit | undefined {
-    const connection = this.#connectionSlots(call)
-
-    if (this.#findTaken(connection, call, needs, true) == null) {
-      return this.#take(connection, needs)
-    }
+  #waitingFor (connection: object): WaitingCall[] {
+    return [...this.#waiting].filter(({ call }) => call.connection === connection)
   }
 
   #connectionSlots ({ connection: key }: Call): ConnectionSlots {
     let connection = this.#connections.get(key)
 
     if (connection == null) {
-      connection = new ConnectionSlots()
+      connection = { streams: new Map(), early: new Slots() }
       this.#connections.set(key, connection)
     }
 

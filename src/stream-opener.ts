@@ -13,7 +13,7 @@ import type { OpenStreamOnOptions, OpenStreamOptions, PeerStatus, StreamOpenerCo
 import type { OpenPath } from './metrics.ts'
 import type { Settings } from './options.ts'
 import type { OutboundStreamInit } from './outbound-stream.ts'
-import type { Permit } from './peer-limits.ts'
+import type { Permit } from './permit.ts'
 import type { Connection, DialTarget, Logger, NewStreamOptions, OpenStreamEvent, PeerId, Startable, Stream, StreamMuxer } from '@libp2p/interface'
 
 /**
@@ -241,7 +241,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
     const remembered = muxer != null && settings.resume ? await this.#findRemembered(connection) : undefined
     let trusted: string | undefined
 
-    const permit = await this.#admission.admit({
+    const { permit, isOverLimit } = await this.#admission.admit({
       ...request,
       connection,
       needs: () => {
@@ -258,7 +258,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
     const opening = { ...request, connection, permit }
 
     try {
-      return await (muxer == null ? this.#openFull(opening, protocols) : this.#openOnMuxer({ ...opening, muxer }, trusted))
+      return await (muxer == null || isOverLimit ? this.#openFull(opening, protocols) : this.#openOnMuxer({ ...opening, muxer }, trusted))
     } catch (err) {
       if (muxer == null || !(err instanceof UnsuitedMuxerError)) {
         throw err

@@ -27,7 +27,7 @@ async function writeAndClose (node: Libp2p<OpenerServices>, connection: Connecti
 }
 
 describe.each(SOCKET_TRANSPORTS)('streams that write 10 bytes and close at once, to a stock `for await` handler in another process over %s', transport => {
-  it.each([1, 20])(`are seen to their end, ${STREAMS} of them, %d at a time`, async concurrency => {
+  it.each([1, 20, 100])(`are seen to their end, ${STREAMS} of them, %d at a time`, async concurrency => {
     const node = dialer = await createOpenerNode()
     listener = await forkListener(transport)
     const sunk = listener.sunk(STREAMS)

@@ -212,6 +212,10 @@ describe.each(WITHOUT_AND_WITH)('on nodes %s intercept', (_, intercepts) => {
           // so that they know no more than the test has told them
           allowQueryWithZeroPeers: true,
           initialQuerySelfInterval: 600_000,
+          // a busy machine is no reason to give up on a peer
+          networkDialTimeout: { minTimeout: 30_000, maxTimeout: 30_000 },
+          onPeerConnectTimeout: 30_000,
+          pingNewContactTimeout: { minTimeout: 30_000, maxTimeout: 30_000 },
           validators: { test: async () => {} },
           selectors: { test: () => 0 }
         })
@@ -220,8 +224,6 @@ describe.each(WITHOUT_AND_WITH)('on nodes %s intercept', (_, intercepts) => {
     const [first, ...others] = network as [Libp2p<any>, ...Array<Libp2p<any>>]
     const key = bytes('/test/key')
     const value = bytes('value')
-
-    await Promise.all(network.map(async node => node.handle(ECHO, echo)))
 
     // they only know the first one, and find each other through it
     for (const node of others) {
@@ -244,7 +246,7 @@ describe.each(WITHOUT_AND_WITH)('on nodes %s intercept', (_, intercepts) => {
       const found = await node.peerRouting.findPeer(target.peerId)
       expect(found.id.equals(target.peerId)).to.equal(true)
       await node.peerStore.merge(found.id, { multiaddrs: found.multiaddrs })
-      expect(await exchange(await node.dialProtocol(found.id, ECHO), bytes('hello'))).to.deep.equal(bytes('hello'))
+      expect((await node.dial(found.id)).remotePeer.equals(target.peerId)).to.equal(true)
     }
 
     expect(await opens(others[0] as Libp2p) > 0).to.equal(intercepts)
@@ -640,22 +642,20 @@ async function expectLimit (connection: Connection, max: number, options?: Param
 }
 
 describe('200 calls of dialProtocol at the same time to a stock peer', () => {
-  async function exchange200 (opener: StreamOpenerInit | undefined): Promise<Array<PromiseSettledResult<Uint8Array>>> {
+  async function exchange200 (opener: StreamOpenerInit | undefined): Promise<Uint8Array[]> {
     const { dialer, listener } = await createEchoPair(opener)
 
-    return Promise.allSettled(Array.from({ length: 200 }, async (_, i) => {
+    return Promise.all(Array.from({ length: 200 }, async (_, i) => {
       return exchange(await dialer.dialProtocol(listener.peerId, ECHO), bytes(`hello ${i}`))
     }))
   }
 
   it('all succeed with intercept', async () => {
-    const results = await exchange200({ intercept: true })
-    expect(results).to.deep.equal(Array.from({ length: 200 }, (_, i) => ({ status: 'fulfilled', value: bytes(`hello ${i}`) })))
+    expect(await exchange200({ intercept: true })).to.deep.equal(Array.from({ length: 200 }, (_, i) => bytes(`hello ${i}`)))
   })
 
-  it('do not without', async () => {
-    const results = await exchange200(undefined)
-    expect(results.filter(({ status }) => status === 'rejected')).to.not.deep.equal([])
+  it('do not all succeed without', async () => {
+    await expect(exchange200(undefined)).rejects.toThrow()
   })
 })
 

@@ -540,7 +540,12 @@ describe.each(SOCKET_TRANSPORTS)('whatever happens over %s', transport => {
       }
 
       streams.forEach(stream => { stream.abort(new Error('Enough')) })
-      await turn()
+
+      // a QUIC stream that nobody waits for any more may still be on its way
+      while (status().open > 0) {
+        await turn()
+      }
+
       expect(calls.every(({ settled }) => settled === 1)).to.equal(true)
       expect(status()).to.deep.equal(NOTHING)
       expect(dialer.getConnections().flatMap(connection => [...outbound(connection, ECHO), ...outbound(connection, '/other/1.0.0')])).to.deep.equal([])

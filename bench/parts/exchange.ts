@@ -58,7 +58,12 @@ export async function exchange (stream: Stream, ending: Ending): Promise<number>
       reject(evt.error ?? new Error(`The stream ended ${missing} bytes before the answer did`))
     }
   })
-  stream.send(REQUEST)
+
+  try {
+    stream.send(REQUEST)
+  } catch (err) {
+    reject(err)
+  }
 
   return promise
 }

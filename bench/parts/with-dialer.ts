@@ -1,6 +1,6 @@
 import { pEvent } from 'p-event'
 import { createOpenerNode } from '../../test/fixtures/nodes.ts'
-import type { OpenerServices } from '../../test/fixtures/nodes.ts'
+import type { NodeInit, OpenerServices } from '../../test/fixtures/nodes.ts'
 import type { Connection, Libp2p } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 
@@ -9,8 +9,8 @@ export type Dialer = Libp2p<OpenerServices>
 /**
  * Calls the function with a new node that has no connections, and stops the node
  */
-export async function withDialer <T> (fn: (dialer: Dialer) => Promise<T>): Promise<T> {
-  const dialer = await createOpenerNode()
+export async function withDialer <T> (fn: (dialer: Dialer) => Promise<T>, init: NodeInit = {}): Promise<T> {
+  const dialer = await createOpenerNode({}, init)
 
   try {
     return await fn(dialer)

@@ -1,7 +1,5 @@
-import { fork } from 'node:child_process'
-import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
 import { multiaddr } from '@multiformats/multiaddr'
+import { withChild } from './with-child.ts'
 import type { Transport } from './transports.ts'
 import type { Multiaddr } from '@multiformats/multiaddr'
 
@@ -15,21 +13,7 @@ export type Path = 'loopback' | 'link'
  * to dial, and stops the listener
  */
 export async function withListener <T> (transport: Transport, fn: (addresses: Record<Path, Multiaddr>) => Promise<T>): Promise<T> {
-  const child = fork(fileURLToPath(new URL('./listener.ts', import.meta.url)), [transport])
-  const exited = once(child, 'exit')
-
-  try {
-    const { loopback, link } = await Promise.race([
-      once(child, 'message').then(([addresses]) => addresses),
-      exited.then(([code]) => { throw new Error(`The listener did not start, its process ended with ${code}`) })
-    ])
-
-    return await fn({ loopback: multiaddr(loopback), link: multiaddr(link) })
-  } finally {
-    if (child.connected) {
-      child.disconnect()
-    }
-
-    await exited
-  }
+  return withChild<Record<Path, string>, T>('./listener.ts', [transport], async ({ loopback, link }) => {
+    return fn({ loopback: multiaddr(loopback), link: multiaddr(link) })
+  })
 }

@@ -1,0 +1,9 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+
+setFlagsFromString('--expose-gc')
+
+/**
+ * Collects all garbage there is
+ */
+export const collectGarbage: () => void = runInNewContext('gc')

@@ -1,0 +1,189 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { fromString } from 'uint8arrays/from-string'
+import { createOpenerNode, createStockNode } from '../../test/fixtures/nodes.ts'
+import { connectAll } from '../parts/connect-all.ts'
+import { dhtServices } from '../parts/dht.ts'
+import { interleave } from '../parts/interleave.ts'
+import { print } from '../parts/print.ts'
+import { ratioOf, summarise } from '../parts/statistics.ts'
+import { number, printTable, spread } from '../parts/table.ts'
+import { withChild } from '../parts/with-child.ts'
+import type { DHTServices } from '../parts/dht.ts'
+import type { InterleaveInit } from '../parts/interleave.ts'
+import type { Scenario } from '../parts/scenario.ts'
+import type { Target } from '../parts/targets.ts'
+import type { KadDHTInit, QueryEvent, SingleKadDHT } from '@libp2p/kad-dht'
+import type { Libp2p } from '@libp2p/interface'
+
+const SERVERS = 20
+
+type Client = Libp2p<DHTServices>
+
+/**
+ * How many servers a query asks at a time. By default it is all 20 of them, and what
+ * a query takes is then for a good part what both ends compute, on the cores that
+ * they share here: each server answers with 20 peers. 3 is what Kademlia's authors
+ * have, then it is the round trips.
+ */
+const AT_A_TIME: Record<string, KadDHTInit> = {
+  'all at once': {},
+  '3 at a time': { alpha: 3, disjointPaths: 1 }
+}
+
+const CREATE: Record<'stock' | 'intercepted', (init: KadDHTInit) => Promise<Client>> = {
+  stock: async init => createStockNode<DHTServices>(undefined, { services: dhtServices(init) }),
+  intercepted: async init => createOpenerNode({ intercept: true }, { services: dhtServices(init) }) as unknown as Promise<Client>
+}
+
+type By = keyof typeof CREATE
+
+interface Samples {
+  stock: number[]
+  intercepted: number[]
+}
+
+/**
+ * Connects a new node to these servers, and waits until its DHT knows of them
+ */
+async function withClient <T> (by: By, init: KadDHTInit, servers: string[], fn: (client: Client) => Promise<T>): Promise<T> {
+  const client = await CREATE[by]({ clientMode: true, ...init })
+
+  try {
+    await connectAll(client, servers)
+
+    while ((client.services.dht as SingleKadDHT).routingTable.size < servers.length) {
+      await delay(5)
+    }
+
+    // what came with the connections is to be over
+    await delay(150)
+
+    return await fn(client)
+  } finally {
+    await client.stop()
+  }
+}
+
+/**
+ * All connections to servers have to be through the link
+ */
+function assertLinked (client: Client, servers: string[]): void {
+  for (const { remotePeer, remoteAddr } of client.getConnections()) {
+    const addr = servers.find(addr => addr.endsWith(`/${remotePeer}`))
+
+    if (addr?.startsWith(`${remoteAddr}`.replace(/\/p2p\/.*/, '')) === false) {
+      throw new Error(`The connection to ${remoteAddr} is not through the link`)
+    }
+  }
+}
+
+/**
+ * How long it takes until the query is over, or has the event
+ */
+async function timeQuery (events: AsyncIterable<QueryEvent>, wanted: QueryEvent['name'], stop: boolean): Promise<number> {
+  const start = performance.now()
+  let found = false
+
+  for await (const { name } of events) {
+    found ||= name === wanted
+
+    if (found && stop) {
+      break
+    }
+  }
+
+  if (!found) {
+    throw new Error(`There was no ${wanted}`)
+  }
+
+  return performance.now() - start
+}
+
+function keyOf (name: string, by: By, i: number): Uint8Array {
+  return fromString(`/bench/${name}-${by}-${i}`)
+}
+
+function otherThan (by: By): By {
+  return by === 'stock' ? 'intercepted' : 'stock'
+}
+
+/**
+ * The same query of both, each time for something else
+ */
+async function measure (fn: (by: By, i: number) => Promise<number>, init: InterleaveInit): Promise<Samples> {
+  const times: Record<By, number> = { stock: 0, intercepted: 0 }
+
+  return interleave({
+    stock: async () => fn('stock', times.stock++),
+    intercepted: async () => fn('intercepted', times.intercepted++)
+  }, init)
+}
+
+async function measureWarm (name: string, servers: string[], others: string[], init: InterleaveInit): Promise<Record<string, Samples>> {
+  const dht = AT_A_TIME[name] ?? {}
+
+  return withClient('stock', dht, servers, async stock => withClient('intercepted', dht, servers, async intercepted => {
+    const clients: Record<By, Client> = { stock, intercepted }
+
+    const results = {
+      put: await measure(async (by, i) => timeQuery(clients[by].services.dht.put(keyOf(name, by, i), fromString('value')), 'PEER_RESPONSE', false), init),
+      // of what the other one has put, its own it has itself
+      get: await measure(async (by, i) => timeQuery(clients[by].services.dht.get(keyOf(name, otherThan(by), i)), 'VALUE', false), init),
+      findPeer: await measure(async (by, i) => timeQuery(clients[by].services.dht.findPeer(peerIdFromString(others[i] as string)), 'FINAL_PEER', true), init)
+    }
+
+    assertLinked(stock, servers)
+    assertLinked(intercepted, servers)
+
+    return results
+  }))
+}
+
+/**
+ * Each sample with a node that is connected to one server, and dials the others
+ */
+async function measureCold (name: string, servers: string[], init: InterleaveInit): Promise<Samples> {
+  return measure(async (by, i) => withClient(by, AT_A_TIME[name] ?? {}, [servers[i % SERVERS] as string], async client => {
+    const time = await timeQuery(client.services.dht.get(keyOf(name, 'stock', i)), 'VALUE', false)
+    assertLinked(client, servers)
+
+    return time
+  }), init)
+}
+
+export const kadDht: Scenario = {
+  name: 'kad-dht',
+  about: `Queries of a DHT of ${SERVERS} servers, each behind a link of 50 ms, by a stock node and one with intercept`,
+
+  async run ({ quick }) {
+    const rounds: Record<string, number> = quick ? { 'all at once': 6, '3 at a time': 3 } : { 'all at once': 30, '3 at a time': 14 }
+    const warmUp = quick ? 1 : 2
+    const targets: Target[] = []
+    const rows: string[][] = []
+
+    function add (query: string, name: string, { stock, intercepted }: Samples): void {
+      const { median, low, high } = ratioOf(stock, intercepted)
+
+      rows.push([query, name, spread(summarise(stock), 1), spread(summarise(intercepted), 1), number(median, 2), `${number(low, 2)} to ${number(high, 2)}`])
+      targets.push({ name: `how many times as fast ${query} is with intercept, ${name}`, value: median, atLeast: query.includes('dials') ? 1 : 1.7 })
+    }
+
+    await withChild('./dht-servers.ts', [`${SERVERS}`, `${warmUp + Math.max(...Object.values(rounds))}`], async ({ servers, others }: { servers: string[], others: string[] }) => {
+      for (const name of Object.keys(AT_A_TIME)) {
+        print(`measuring over tcp, connected to all servers, ${name} ...`)
+        const warm = await measureWarm(name, servers, others, { warmUp, rounds: rounds[name] ?? 0 })
+
+        Object.entries(warm).forEach(([query, samples]) => { add(query, name, samples) })
+      }
+
+      const [name] = Object.keys(AT_A_TIME) as [string]
+      print('measuring over tcp, connected to one server ...')
+      add('get, dials included', name, await measureCold(name, servers, { warmUp: 0, rounds: quick ? 3 : 16 }))
+    })
+
+    printTable(['query', 'servers', 'stock, ms', 'intercept, ms', 'times as fast', '(95% of draws)'], rows)
+
+    return targets
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * What a call needs of its peer, and what it was given of that
+ */
+export interface Needs {
+  /**
+   * The protocols that the stream may turn out to be of, each once
+   */
+  protocols: string[]
+
+  /**
+   * Whether the call has to wait for the answer to its handshake
+   */
+  negotiates: boolean
+
+  /**
+   * Whether the peer has not answered anything on the connection yet
+   */
+  early: boolean
+}
+
+const NOTHING: Needs = { protocols: [], negotiates: false, early: false }
+
+/**
+ * What a call was given
+ */
+export class Permit {
+  #held: Needs
+  readonly #giveBack: (held: Needs) => void
+
+  constructor (held: Needs, giveBack: (held: Needs) => void) {
+    this.#held = held
+    this.#giveBack = giveBack
+  }
+
+  /**
+   * A stream of the protocol is being opened. Returns a function to be called when
+   * it is closed, or was not opened.
+   */
+  bind (protocol: string): () => void {
+    const { protocols, negotiates, early } = this.#held
+    let bound: Needs | undefined = { protocols: [protocol], negotiates: false, early }
+
+    this.#held = { protocols: protocols.filter(other => other !== protocol), negotiates, early: false }
+
+    return () => {
+      if (bound != null) {
+        this.#giveBack(bound)
+        bound = undefined
+      }
+    }
+  }
+
+  /**
+   * The call has come to its end: give back what no stream is bound to
+   */
+  release (): void {
+    const held = this.#held
+
+    this.#held = NOTHING
+    this.#giveBack(held)
+  }
+}

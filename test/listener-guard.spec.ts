@@ -1,0 +1,236 @@
+import { pEvent } from 'p-event'
+import { afterEach, describe, expect, it } from 'vitest'
+import { LISTENER_GUARD_PROTOCOL } from '../src/constants.ts'
+import { streamOpener } from '../src/index.ts'
+import { forkListener } from './fixtures/fork-listener.ts'
+import { addressOf, connectIdentified, createOpenerNode, createStockNode, SOCKET_TRANSPORTS, stopNodes, TRANSPORTS } from './fixtures/nodes.ts'
+import { createRelay } from './fixtures/relay.ts'
+import { bytes, ECHO, echo, exchange, HANDLER_STYLES, readAll, replacedMethods } from './fixtures/streams.ts'
+import type { ForkedListener } from './fixtures/fork-listener.ts'
+import type { OpenerServices, TransportName } from './fixtures/nodes.ts'
+import type { Relay } from './fixtures/relay.ts'
+import type { Connection, Libp2p, Stream } from '@libp2p/interface'
+
+let dialer: Libp2p<OpenerServices>
+let listener: Libp2p | undefined
+let forked: ForkedListener | undefined
+let relay: Relay | undefined
+
+afterEach(async () => {
+  await stopNodes(dialer, listener)
+  await forked?.stop()
+  await relay?.close()
+  listener = forked = relay = undefined
+})
+
+async function createGuardedNode (transport: TransportName, listenerGuard = true): Promise<Libp2p> {
+  return createStockNode(transport, { services: { streamOpener: streamOpener({ listenerGuard }) } })
+}
+
+describe.each(SOCKET_TRANSPORTS)('requests to a guarded listener in another process over %s, their end in the first flight', transport => {
+  it('are all answered, 10,000 of them, 50 at a time, whatever the style of the handler', async () => {
+    dialer = await createOpenerNode()
+    forked = await forkListener(transport, 'guarded')
+    const [connection] = await Promise.all([dialer.dial(forked.addr), pEvent(dialer as any, 'peer:identify')])
+    const styles = Object.keys(HANDLER_STYLES)
+    let left = 10_000
+    let answered = 0
+
+    await Promise.all(Array.from({ length: 50 }, async () => {
+      while (left-- > 0) {
+        const protocol = styles[left % styles.length] ?? ''
+        const stream = await dialer.services.streamOpener.newStreamOn(connection, protocol, { maxOutboundStreams: 50 })
+        expect(replacedMethods(stream)).to.not.include('sendCloseWrite')
+        const request = bytes(`request ${left}`)
+
+        expect(await exchange(stream, request)).to.deep.equal(request)
+        answered++
+      }
+    }))
+
+    expect(answered).to.equal(10_000)
+    expect(connection.streams.filter(({ direction }) => direction === 'outbound')).to.deep.equal([])
+  }, 120_000)
+})
+
+describe.each(SOCKET_TRANSPORTS)('over %s', transport => {
+  async function connectThroughRelay (node: Libp2p): Promise<Connection> {
+    listener = node
+    relay = await createRelay(addressOf(node))
+
+    return connectIdentified(dialer, node, relay.addr)
+  }
+
+  it('a handler of a guarded listener gets request and end while nothing has come back yet', async () => {
+    dialer = await createOpenerNode()
+    const ended = Promise.withResolvers<Uint8Array>()
+    const node = await createGuardedNode(transport)
+    await node.handle('/upload/1.0.0', async stream => {
+      ended.resolve(await readAll(stream))
+      stream.send(bytes('thanks'))
+      await stream.close()
+    })
+    const connection = await connectThroughRelay(node)
+
+    relay?.hold()
+    const stream = await dialer.services.streamOpener.newStreamOn(connection, '/upload/1.0.0')
+    stream.send(bytes('hello'))
+    void stream.close()
+    const answer = readAll(stream)
+
+    expect(await ended.promise).to.deep.equal(bytes('hello'))
+    relay?.release()
+    expect(await answer).to.deep.equal(bytes('thanks'))
+  })
+
+  it.each([
+    ['the dialer asks for it', true, { halfClose: 'confirmed' as const }],
+    ['the listener is not guarded', false, {}]
+  ])('the end waits for the echo where %s', async (_, listenerGuard, options) => {
+    dialer = await createOpenerNode()
+    const node = await createGuardedNode(transport, listenerGuard)
+    await node.handle(ECHO, echo)
+    const connection = await connectThroughRelay(node)
+    expect(dialer.services.streamOpener.status(node.peerId).protocols.includes(LISTENER_GUARD_PROTOCOL)).to.equal(listenerGuard)
+
+    const stream = await dialer.services.streamOpener.newStreamOn(connection, ECHO, options)
+    expect(replacedMethods(stream)).to.include('sendCloseWrite')
+    expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+  })
+})
+
+describe.each(TRANSPORTS)('over %s', transport => {
+  /**
+   * The listener's end of a stream on which data and the end have arrived, and
+   * nobody has listened
+   */
+  async function openEnded (node: Libp2p): Promise<Stream> {
+    const { promise, resolve } = Promise.withResolvers<Stream>()
+    listener = node
+    dialer = await createOpenerNode()
+    await node.handle('/held/1.0.0', resolve)
+    const connection = await connectIdentified(dialer, node)
+    const stream = await dialer.services.streamOpener.newStreamOn(connection, '/held/1.0.0', { halfClose: 'immediate' })
+    stream.send(bytes('hello'))
+    await stream.close()
+
+    const inbound = await promise
+    await ended(inbound)
+
+    return inbound
+  }
+
+  async function ended (stream: Stream): Promise<void> {
+    while (stream.remoteWriteStatus !== 'closed') {
+      await turn()
+    }
+  }
+
+  async function turn (): Promise<void> {
+    await new Promise<void>(resolve => { setImmediate(resolve) })
+  }
+
+  it('stock handlers that come late are never told of the end, so the guard is needed', async () => {
+    const stream = await openEnded(await createStockNode(transport))
+    let told = false
+
+    readAll(stream).catch(() => {}).finally(() => { told = true })
+
+    for (let i = 0; i < 100; i++) {
+      await turn()
+    }
+
+    expect(told).to.equal(false)
+    stream.abort(new Error('Enough'))
+  })
+
+  it('guarded handlers may come as late as they like', async () => {
+    const stream = await openEnded(await createGuardedNode(transport))
+
+    expect(await readAll(stream)).to.deep.equal(bytes('hello'))
+  })
+
+  it('guarded handlers may close the stream before they read', async () => {
+    const stream = await openEnded(await createGuardedNode(transport))
+
+    await stream.close()
+    expect(await readAll(stream)).to.deep.equal(bytes('hello'))
+  })
+
+  it('a listener for the end is told once, unless it has gone', async () => {
+    const stream = await openEnded(await createGuardedNode(transport))
+    const calls: string[] = []
+    const gone = (): void => { calls.push('gone') }
+    const controller = new AbortController()
+
+    stream.addEventListener('remoteCloseWrite', () => { calls.push('function') })
+    stream.addEventListener('remoteCloseWrite', () => { calls.push('once') }, { once: true })
+    stream.addEventListener('remoteCloseWrite', { handleEvent: () => { calls.push('object') } })
+    stream.addEventListener('remoteCloseWrite', gone)
+    stream.addEventListener('remoteCloseWrite', () => { calls.push('aborted') }, { signal: controller.signal })
+    stream.removeEventListener('remoteCloseWrite', gone)
+    controller.abort()
+    expect(calls).to.deep.equal([])
+
+    await turn()
+    await turn()
+    expect(calls).to.deep.equal(['function', 'once', 'object'])
+
+    stream.addEventListener('remoteCloseWrite', () => { calls.push('later') })
+    await turn()
+    await turn()
+    expect(calls).to.deep.equal(['function', 'once', 'object', 'later'])
+  })
+
+  it('nothing is told of a stream that was reset', async () => {
+    const node = await createGuardedNode(transport)
+    const stream = await openEnded(node)
+    let told = false
+
+    stream.abort(new Error('Enough'))
+    stream.addEventListener('remoteCloseWrite', () => { told = true })
+    await turn()
+    await turn()
+    expect(told).to.equal(false)
+  })
+})
+
+describe('a guarded listener', () => {
+  it('says so in identify as long as it runs', async () => {
+    dialer = await createOpenerNode()
+    const node = listener = await createGuardedNode('tcp')
+    expect(node.getProtocols()).to.include('/libp2p-stream-opener/listener-guard/1.0.0')
+    await connectIdentified(dialer, node)
+    expect(dialer.services.streamOpener.status(node.peerId).protocols).to.include('/libp2p-stream-opener/listener-guard/1.0.0')
+
+    await node.stop()
+    expect(node.getProtocols()).to.not.include('/libp2p-stream-opener/listener-guard/1.0.0')
+  })
+
+  it('resets streams of the protocol that says so', async () => {
+    dialer = await createOpenerNode()
+    const node = listener = await createGuardedNode('tcp')
+    await connectIdentified(dialer, node)
+    const stream = await dialer.services.streamOpener.newStream(node.peerId, LISTENER_GUARD_PROTOCOL)
+
+    await expect(readAll(stream)).rejects.toThrow(expect.objectContaining({ name: 'StreamResetError' }))
+  })
+
+  it('takes it back when it can not reach the muxer of a connection', async () => {
+    const node = listener = await createGuardedNode('tcp')
+    dialer = await createOpenerNode()
+
+    // before the service sees it
+    const components = (node as unknown as { components: { upgrader: { _createConnection(init: object): Connection } } }).components
+    const create = components.upgrader._createConnection.bind(components.upgrader)
+    components.upgrader._createConnection = init => create({ ...init, muxer: undefined })
+
+    await dialer.dial(addressOf(node))
+
+    while (node.getConnections().length === 0) {
+      await new Promise<void>(resolve => { setImmediate(resolve) })
+    }
+
+    expect(node.getProtocols()).to.not.include(LISTENER_GUARD_PROTOCOL)
+  })
+})
