@@ -1,0 +1,276 @@
+/**
+ * Opens streams on a connection: waits until the limits of the peer have room for
+ * one, asks what the peer is known to speak, and goes the way that follows
+ *
+ * - optimistic: the peer speaks the protocol, the handshake leaves with the first
+ *   write
+ * - early: identify is on its way, the handshake leaves at once
+ * - full: libp2p negotiates
+ */
+import { setMaxListeners } from '@libp2p/interface'
+import { CustomProgressEvent } from 'progress-events'
+import { getMuxer, UnsuitedMuxerError } from './muxer-access.ts'
+import { abortable, onceClosed, openOutboundStream } from './outbound-stream.ts'
+import type { Admission } from './admission.ts'
+import type { OpenStreamOnOptions, StreamOpenerComponents } from './index.ts'
+import type { KnownProtocols } from './known-protocols.ts'
+import type { Metrics, OpenPath } from './metrics.ts'
+import type { Negotiations } from './negotiations.ts'
+import type { Settings } from './options.ts'
+import type { OutboundStreamInit } from './outbound-stream.ts'
+import type { Permit } from './permit.ts'
+import type { Connection, Logger, NewStreamOptions, OpenStreamEvent, Stream, StreamMuxer } from '@libp2p/interface'
+
+/**
+ * What somebody has asked for
+ */
+export interface Request {
+  protocols: string[]
+  options: OpenStreamOnOptions
+  settings: Settings
+
+  /**
+   * The lower the earlier it was asked for
+   */
+  order: number
+}
+
+interface Opening extends Request {
+  connection: Connection
+  permit: Permit
+}
+
+interface OpeningOnMuxer extends Opening {
+  muxer: StreamMuxer
+}
+
+export interface ConnectionOpenerInit {
+  known: KnownProtocols
+  negotiations: Negotiations
+  admission: Admission
+  metrics: Metrics
+  log: Logger
+
+  /**
+   * libp2p's own `connection.newStream`
+   */
+  newStream(connection: Connection, protocols: string[], options?: NewStreamOptions): Promise<Stream>
+}
+
+export class ConnectionOpener {
+  readonly #components: StreamOpenerComponents
+  readonly #known: KnownProtocols
+  readonly #negotiations: Negotiations
+  readonly #admission: Admission
+  readonly #metrics: Metrics
+  readonly #log: Logger
+  readonly #newStream: ConnectionOpenerInit['newStream']
+  readonly #unsuited = new WeakSet<StreamMuxer>()
+
+  constructor (components: StreamOpenerComponents, init: ConnectionOpenerInit) {
+    this.#components = components
+    this.#known = init.known
+    this.#negotiations = init.negotiations
+    this.#admission = init.admission
+    this.#metrics = init.metrics
+    this.#log = init.log
+    this.#newStream = init.newStream
+  }
+
+  async open (connection: Connection, request: Request): Promise<Stream> {
+    const { protocols, options, settings } = request
+
+    options.signal?.throwIfAborted()
+
+    // libp2p has an error for each of these
+    if (connection.status !== 'open' || (connection.limits != null && options.runOnLimitedConnection !== true)) {
+      return this.#newStream(connection, protocols, options)
+    }
+
+    const muxer = this.#findMuxer(connection, settings)
+    const remembered = muxer != null && settings.resume ? await this.#findRemembered(connection) : undefined
+    let trusted: string | undefined
+
+    const { permit, isOverLimit } = await this.#admission.admit({
+      ...request,
+      connection,
+      needs: () => {
+        trusted = muxer == null ? undefined : this.#findTrusted(connection, protocols, settings, remembered)
+
+        return {
+          protocols: trusted == null ? protocols : [trusted],
+          negotiates: trusted == null,
+          early: this.#known.isSilent(connection)
+        }
+      }
+    })
+
+    const opening = { ...request, connection, permit }
+
+    try {
+      return await (muxer == null || isOverLimit ? this.#openFull(opening, protocols) : this.#openOnMuxer({ ...opening, muxer }, trusted))
+    } catch (err) {
+      if (muxer == null || !(err instanceof UnsuitedMuxerError)) {
+        throw err
+      }
+
+      this.#log('leaving streams of connection %s to libp2p - %e', connection.id, err)
+      this.#unsuited.add(muxer)
+    } finally {
+      permit.release()
+    }
+
+    return this.open(connection, request)
+  }
+
+  /**
+   * The muxer of the connection, where the opener can use it
+   */
+  #findMuxer (connection: Connection, settings: Settings): StreamMuxer | undefined {
+    const muxer = settings.negotiation === 'full' ? undefined : getMuxer(connection)
+
+    if (muxer?.status === 'open' && !this.#unsuited.has(muxer)) {
+      return muxer
+    }
+  }
+
+  /**
+   * The first of the protocols that the peer is taken to speak
+   */
+  #findTrusted (connection: Connection, protocols: string[], { negotiation }: Settings, remembered: Set<string> | undefined): string | undefined {
+    const isTaken = (protocol: string): boolean => !this.#known.hasRefused(connection, protocol)
+
+    if (negotiation === 'always' && protocols.length === 1) {
+      return protocols.find(isTaken)
+    }
+
+    return this.#known.find(connection, protocols) ?? protocols.find(protocol => remembered?.has(protocol) === true && isTaken(protocol) && this.#known.isPending(connection))
+  }
+
+  /**
+   * What the peer said on an earlier connection, as long as it has not said more on
+   * this one
+   */
+  async #findRemembered (connection: Connection): Promise<Set<string> | undefined> {
+    this.#known.remember()
+
+    if (this.#known.isPending(connection)) {
+      return this.#known.remembered(connection)
+    }
+  }
+
+  async #openOnMuxer (opening: OpeningOnMuxer, trusted: string | undefined): Promise<Stream> {
+    const { connection } = opening
+    let { protocols } = opening
+
+    if (trusted == null && this.#known.isPending(connection)) {
+      const stream = await this.#openEarly(opening)
+
+      if (stream != null) {
+        return stream
+      }
+
+      protocols = protocols.slice(1)
+      trusted = this.#known.find(connection, protocols)
+    }
+
+    return trusted == null ? this.#openFull(opening, protocols) : this.#openOptimistic(opening, trusted)
+  }
+
+  /**
+   * Let libp2p negotiate the protocols
+   */
+  async #openFull ({ connection, options, settings, permit }: Opening, protocols: string[]): Promise<Stream> {
+    this.#report('full', connection, protocols, options)
+
+    const { negotiationTimeout, maxStreamsPerProtocol } = settings
+    let { signal } = options
+
+    if (signal == null && negotiationTimeout != null) {
+      signal = AbortSignal.timeout(negotiationTimeout)
+      setMaxListeners(Infinity, signal)
+    }
+
+    const sentAt = performance.now()
+    const stream = await this.#negotiateFull(connection, protocols, {
+      ...options,
+      signal,
+      // what there is a slot for is not for libp2p to refuse
+      maxOutboundStreams: options.maxOutboundStreams ?? maxStreamsPerProtocol
+    })
+
+    // middleware may have replaced it
+    const protocol = protocols.find(protocol => protocol === stream.protocol)
+
+    onceClosed(stream, permit.bind(protocol ?? protocols[0] ?? ''))
+
+    if (protocol != null) {
+      this.#known.confirmed(connection, protocol)
+    }
+
+    this.#negotiations.answered(connection, sentAt)
+    this.#metrics.opened('full', connection)
+
+    return stream
+  }
+
+  async #negotiateFull (connection: Connection, protocols: string[], options: OpenStreamOnOptions): Promise<Stream> {
+    try {
+      return await abortable(this.#newStream(connection, protocols, options), options.signal)
+    } catch (err: any) {
+      this.#metrics.failed(err)
+
+      if (err.name === 'UnsupportedProtocolError') {
+        this.#known.answered(connection)
+      }
+
+      throw err
+    }
+  }
+
+  /**
+   * The peer is taken to speak the protocol: return a stream that sends the
+   * handshake with the first write
+   */
+  async #openOptimistic (opening: OpeningOnMuxer, protocol: string): Promise<Stream> {
+    return this.#openStream('optimistic', opening, protocol, stream => { this.#negotiations.trust(opening, stream) })
+  }
+
+  /**
+   * Identify may still be on its way: try the first protocol. Returns undefined if
+   * the peer does not speak it, or rather one of the others.
+   */
+  async #openEarly (opening: OpeningOnMuxer): Promise<Stream | undefined> {
+    const [protocol = '', ...others] = opening.protocols
+
+    try {
+      return await this.#openStream('early', opening, protocol, async stream => this.#negotiations.confirm(opening, stream, others))
+    } catch (err: any) {
+      if (others.length === 0 || err.name !== 'UnsupportedProtocolError') {
+        throw err
+      }
+    }
+  }
+
+  async #openStream (path: OpenPath, opening: OpeningOnMuxer, protocol: string, negotiate: OutboundStreamInit['negotiate']): Promise<Stream> {
+    const { connection, options, permit } = opening
+
+    this.#report(path, connection, [protocol], options)
+
+    const stream = await openOutboundStream(this.#components, {
+      ...opening,
+      protocol,
+      negotiate,
+      onClosed: permit.bind(protocol)
+    })
+
+    this.#metrics.opened(path, connection)
+
+    return stream
+  }
+
+  #report (path: OpenPath, connection: Connection, protocols: string[], options: OpenStreamOnOptions): void {
+    this.#log.trace('opening a stream of %s to %p: %s', protocols, connection.remotePeer, path)
+    options.onProgress?.(new CustomProgressEvent<OpenStreamEvent>(`stream-opener:${path}`, { connection, protocols }))
+  }
+}
