@@ -180,19 +180,11 @@ export class Admission {
   }
 
   closed (connection: Connection): void {
-    const limits = this.find(connection.remotePeer)
-
-    if (limits != null) {
-      limits.closed(connection, new ConnectionClosedError(`Connection ${connection.id} was closed while the stream waited to be opened`))
-
-      if (limits.unused) {
-        this.#peers.delete(connection.remotePeer.toString())
-      }
-    }
+    this.find(connection.remotePeer)?.closed(connection, new ConnectionClosedError(`Connection ${connection.id} was closed while the stream waited to be opened`))
   }
 
   stop (): void {
-    for (const limits of this.#peers.values()) {
+    for (const limits of [...this.#peers.values()]) {
       limits.stop(new AbortError('The stream opener was stopped'))
     }
 
@@ -200,14 +192,16 @@ export class Admission {
   }
 
   #limitsOf ({ remotePeer }: Connection): PeerLimits {
-    let limits = this.find(remotePeer)
+    const key = remotePeer.toString()
+    let limits = this.#peers.get(key)
 
     if (limits == null) {
       limits = new PeerLimits({
         maxNegotiations: this.#settings.maxNegotiationsPerPeer,
-        maxEarlyStreams: MAX_EARLY_STREAMS
+        maxEarlyStreams: MAX_EARLY_STREAMS,
+        onUnused: () => { this.#peers.delete(key) }
       })
-      this.#peers.set(remotePeer.toString(), limits)
+      this.#peers.set(key, limits)
     }
 
     return limits

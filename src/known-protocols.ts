@@ -66,7 +66,8 @@ export class KnownProtocols {
     this.#lastIdentify = new LastIdentify(components.peerStore, log)
   }
 
-  start (): void {
+  start (connections: Connection[] = []): void {
+    connections.forEach(connection => { this.#add(connection) })
     this.#components.events.addEventListener('connection:open', this.#onConnectionOpen)
     this.#components.events.addEventListener('connection:close', this.#onConnectionClose)
     this.#components.events.addEventListener('peer:identify', this.#onIdentify)
@@ -249,14 +250,18 @@ export class KnownProtocols {
     }
   }
 
-  readonly #onConnectionOpen = (evt: CustomEvent<Connection>): void => {
-    this.#connections.set(evt.detail, {
+  #add (connection: Connection): void {
+    this.#connections.set(connection, {
       answered: false,
       identified: false,
       protocols: new Set(),
       refused: new Set(),
       listeners: new Set()
     })
+  }
+
+  readonly #onConnectionOpen = (evt: CustomEvent<Connection>): void => {
+    this.#add(evt.detail)
   }
 
   readonly #onConnectionClose = (evt: CustomEvent<Connection>): void => {

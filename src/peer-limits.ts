@@ -29,6 +29,11 @@ export interface PeerLimitsInit {
    * How many streams of a connection may be opened before the peer has answered
    */
   maxEarlyStreams: number
+
+  /**
+   * Called when there is nothing left to hold for the peer
+   */
+  onUnused(): void
 }
 
 export interface StreamLimit {
@@ -71,7 +76,6 @@ export interface QueueInit {
 
 interface WaitingCall extends Waiter {
   call: Call
-  connection: ConnectionSlots
   slots: Slots<WaitingCall>
   serve(permit: Permit): void
   fail(err: Error): void
@@ -82,11 +86,6 @@ interface ConnectionSlots {
   early: Slots<WaitingCall>
 }
 
-/**
- * Of a protocol that has no stream on a connection
- */
-const NO_STREAMS = new Slots<WaitingCall>()
-
 export class PeerLimits {
   readonly #init: PeerLimitsInit
   readonly #negotiations = new Slots<WaitingCall>()
@@ -95,13 +94,6 @@ export class PeerLimits {
 
   constructor (init: PeerLimitsInit) {
     this.#init = init
-  }
-
-  /**
-   * Whether there is no connection that it has to know about
-   */
-  get unused (): boolean {
-    return this.#connections.size === 0
   }
 
   get queued (): number {
@@ -131,11 +123,10 @@ export class PeerLimits {
    * Returns undefined where the call has to wait
    */
   take (call: Call): Permit | undefined {
-    const connection = this.#connectionSlots(call)
     const needs = call.needs()
 
-    if (this.#findTaken(connection, call, needs, true) == null) {
-      return this.#take(connection, needs)
+    if (this.#findTaken(call, needs, true) == null) {
+      return this.#take(call, needs)
     }
   }
 
@@ -144,11 +135,10 @@ export class PeerLimits {
    * or not
    */
   force (call: Call): { permit: Permit, hasRoom: boolean } {
-    const connection = this.#connectionSlots(call)
     const needs = { ...call.needs(), negotiates: false, early: false }
-    const hasRoom = this.#findTaken(connection, call, needs, false) == null
+    const hasRoom = this.#findTaken(call, needs, false) == null
 
-    return { permit: this.#take(connection, needs), hasRoom }
+    return { permit: this.#take(call, needs), hasRoom }
   }
 
   /**
@@ -156,8 +146,7 @@ export class PeerLimits {
    * QueueTimeoutError, or what `closed` or `stop` were called with.
    */
   async wait (call: Call, { priority, order, timeout, signal }: QueueInit): Promise<Permit> {
-    const connection = this.#connectionSlots(call)
-    const slots = this.#findTaken(connection, call, call.needs(), true)
+    const slots = this.#findTaken(call, call.needs(), true)
 
     if (slots == null) {
       throw new Error('There is nothing to wait for')
@@ -177,7 +166,6 @@ export class PeerLimits {
 
     const waiting: WaitingCall = {
       call,
-      connection,
       slots,
       priority,
       order,
@@ -193,6 +181,7 @@ export class PeerLimits {
 
         // the next one may be allowed more
         this.#serve(waiting.slots)
+        this.#checkUnused()
       },
       onTimeout: () => {
         waiting.fail(this.#describeTimeout(waiting))
@@ -237,6 +226,8 @@ export class PeerLimits {
     for (const waiting of rejected) {
       waiting.fail(err)
     }
+
+    this.#checkUnused()
   }
 
   stop (err: Error): void {
@@ -249,28 +240,18 @@ export class PeerLimits {
     return [...this.#waiting].filter(({ call }) => call.connection === connection)
   }
 
-  #connectionSlots ({ connection: key }: Call): ConnectionSlots {
-    let connection = this.#connections.get(key)
-
-    if (connection == null) {
-      connection = { streams: new Map(), early: new Slots() }
-      this.#connections.set(key, connection)
-    }
-
-    return connection
-  }
-
   /**
    * Something of what is needed of which there is none left. Those who come later
    * wait behind those who wait already.
    */
-  #findTaken (connection: ConnectionSlots, call: Call, { protocols, negotiates, early }: Needs, isLast: boolean): Slots<WaitingCall> | undefined {
+  #findTaken (call: Call, { protocols, negotiates, early }: Needs, isLast: boolean): Slots<WaitingCall> | undefined {
+    const connection = this.#connections.get(call.connection)
     const isTaken = (slots: Slots<WaitingCall>, max: number): boolean => slots.inUse >= max || (isLast && slots.waiting > 0)
 
     for (const protocol of protocols) {
-      const slots = connection.streams.get(protocol) ?? NO_STREAMS
+      const slots = connection?.streams.get(protocol)
 
-      if (isTaken(slots, call.streamLimit(protocol).max)) {
+      if (slots != null && isTaken(slots, call.streamLimit(protocol).max)) {
         return slots
       }
     }
@@ -279,12 +260,19 @@ export class PeerLimits {
       return this.#negotiations
     }
 
-    if (early && isTaken(connection.early, this.#init.maxEarlyStreams)) {
+    if (early && connection != null && isTaken(connection.early, this.#init.maxEarlyStreams)) {
       return connection.early
     }
   }
 
-  #take (connection: ConnectionSlots, needs: Needs): Permit {
+  #take ({ connection: key }: Call, needs: Needs): Permit {
+    let connection = this.#connections.get(key)
+
+    if (connection == null) {
+      connection = { streams: new Map(), early: new Slots() }
+      this.#connections.set(key, connection)
+    }
+
     for (const protocol of needs.protocols) {
       let slots = connection.streams.get(protocol)
 
@@ -304,10 +292,10 @@ export class PeerLimits {
       connection.early.inUse++
     }
 
-    return new Permit(needs, held => { this.#giveBack(connection, held) })
+    return new Permit(needs, held => { this.#giveBack(key, connection, held) })
   }
 
-  #giveBack (connection: ConnectionSlots, { protocols, negotiates, early }: Needs): void {
+  #giveBack (key: object, connection: ConnectionSlots, { protocols, negotiates, early }: Needs): void {
     if (negotiates) {
       this.#negotiations.giveBack()
       this.#serve(this.#negotiations)
@@ -320,7 +308,7 @@ export class PeerLimits {
         slots.giveBack()
         this.#serve(slots)
 
-        if (slots.inUse === 0 && slots.waiting === 0) {
+        if (slots.inUse === 0) {
           connection.streams.delete(protocol)
         }
       }
@@ -329,6 +317,19 @@ export class PeerLimits {
     if (early) {
       connection.early.giveBack()
       this.#serve(connection.early)
+    }
+
+    // it may have been closed before
+    if (connection.streams.size === 0 && connection.early.inUse === 0 && this.#connections.get(key) === connection) {
+      this.#connections.delete(key)
+    }
+
+    this.#checkUnused()
+  }
+
+  #checkUnused (): void {
+    if (this.#connections.size === 0 && this.#negotiations.inUse === 0 && this.#waiting.size === 0) {
+      this.#init.onUnused()
     }
   }
 
@@ -344,16 +345,16 @@ export class PeerLimits {
    * Returns false if it goes on waiting for the same
    */
   #reconsider (waiting: WaitingCall): boolean {
-    const { connection, call, slots } = waiting
+    const { call, slots } = waiting
     const needs = call.needs()
-    const taken = this.#findTaken(connection, call, needs, false)
+    const taken = this.#findTaken(call, needs, false)
 
     if (taken === slots) {
       return false
     }
 
     if (taken == null) {
-      waiting.serve(this.#take(connection, needs))
+      waiting.serve(this.#take(call, needs))
       return true
     }
 
@@ -364,8 +365,9 @@ export class PeerLimits {
     return true
   }
 
-  #describeTimeout ({ call, connection, slots, timeout }: WaitingCall): QueueTimeoutError {
-    const protocol = call.needs().protocols.find(protocol => connection.streams.get(protocol) === slots)
+  #describeTimeout ({ call, slots, timeout }: WaitingCall): QueueTimeoutError {
+    const connection = this.#connections.get(call.connection)
+    const protocol = call.needs().protocols.find(protocol => connection?.streams.get(protocol) === slots)
 
     if (protocol != null) {
       const { max, option } = call.streamLimit(protocol)

@@ -70,10 +70,11 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
       return
     }
 
-    const { events } = this.#components
+    const { events, connectionManager } = this.#components
+    const connections = connectionManager.getConnections()
 
     this.#started = true
-    this.#known.start()
+    this.#known.start(connections)
 
     if (this.#settings.resume) {
       this.#known.remember()
@@ -82,9 +83,10 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
     events.addEventListener('connection:open', this.#onConnectionOpen)
     events.addEventListener('connection:close', this.#onConnectionClose)
 
-    if (this.#settings.listenerGuard) {
-      await this.#guard.start()
-    }
+    const guarding = this.#settings.listenerGuard ? this.#guard.start() : undefined
+
+    connections.forEach(connection => { this.#add(connection) })
+    await guarding
   }
 
   async stop (): Promise<void> {
@@ -103,12 +105,16 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
     await this.#guard.stop()
   }
 
-  readonly #onConnectionOpen = ({ detail: connection }: CustomEvent<Connection>): void => {
+  #add (connection: Connection): void {
     this.#guard.add(connection)
 
     if (this.#settings.intercept !== false) {
       this.#intercept.add(connection)
     }
+  }
+
+  readonly #onConnectionOpen = ({ detail: connection }: CustomEvent<Connection>): void => {
+    this.#add(connection)
   }
 
   readonly #onConnectionClose = ({ detail: connection }: CustomEvent<Connection>): void => {

@@ -6,6 +6,9 @@ import { Echo } from '../src/echo.ts'
 import { HeldFin } from '../src/held-fin.ts'
 import { KnownProtocols } from '../src/known-protocols.ts'
 import { OptimisticNegotiation } from '../src/optimistic-negotiation.ts'
+import { PeerLimits } from '../src/peer-limits.ts'
+import { Permit } from '../src/permit.ts'
+import { Slots } from '../src/slots.ts'
 import { forkListener } from './fixtures/fork-listener.ts'
 import { connectIdentified, createOpenerNode, createStockNode, SOCKET_TRANSPORTS, stopNodes, TRANSPORTS } from './fixtures/nodes.ts'
 import { handleRaw } from './fixtures/raw-listener.ts'
@@ -123,7 +126,7 @@ describe.each(SOCKET_TRANSPORTS)('over %s, to a listener in another process', tr
 
     // libp2p itself keeps connections and streams for some seconds, in timers, so
     // the heap as a whole says nothing
-    for (const ours of [OptimisticNegotiation, HeldFin, Echo]) {
+    for (const ours of [OptimisticNegotiation, HeldFin, Echo, PeerLimits, Permit, Slots]) {
       expect(queryObjects(ours, { format: 'count' })).to.equal(0)
     }
 
@@ -155,8 +158,8 @@ describe.each(TRANSPORTS)('stopping over %s', transport => {
 
     const ends = streams.map(closed)
     const opening = expect(node.services.streamOpener.newStreamOn(next, '/unknown/1.0.0')).rejects.toThrow()
-    const service = node.services.streamOpener as unknown as { stop(): void, start(): void, isStarted(): boolean }
-    service.stop()
+    const service = node.services.streamOpener as unknown as { stop(): Promise<void>, start(): Promise<void>, isStarted(): boolean }
+    await service.stop()
 
     for (const { error } of await Promise.all(ends)) {
       expect(error).to.have.property('name', 'AbortError')
@@ -169,7 +172,7 @@ describe.each(TRANSPORTS)('stopping over %s', transport => {
     await expect(node.services.streamOpener.newStreamOn(next, ECHO)).rejects.toThrow(expect.objectContaining({ name: 'NotStartedError' }))
 
     // and it can be started again
-    service.start()
+    await service.start()
     const stream = await node.services.streamOpener.newStreamOn(next, ECHO)
     expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
   })

@@ -29,7 +29,16 @@ describe('the options of the service', () => {
     ['negotiationTimeout', NaN, 'negotiationTimeout must be a whole number of ms from 1 to 2147483647, got NaN'],
     ['negotiationTimeout', '10', "negotiationTimeout must be a whole number of ms from 1 to 2147483647, got '10'"],
     ['halfClose', 'never', "halfClose must be 'confirmed' or 'immediate', got 'never'"],
-    ['resume', 'yes', "resume must be true or false, got 'yes'"]
+    ['resume', 'yes', "resume must be true or false, got 'yes'"],
+    ['queue', 1, 'queue must be true or false, got 1'],
+    ['queueTimeout', 0, 'queueTimeout must be a whole number of ms from 1 to 2147483647, got 0'],
+    ['maxStreamsPerProtocol', 0, 'maxStreamsPerProtocol must be a whole number from 1, or Infinity, got 0'],
+    ['maxStreamsPerProtocol', 1.5, 'maxStreamsPerProtocol must be a whole number from 1, or Infinity, got 1.5'],
+    ['maxNegotiationsPerPeer', NaN, 'maxNegotiationsPerPeer must be a whole number from 1, or Infinity, got NaN'],
+    ['maxQueuedPerPeer', -1, 'maxQueuedPerPeer must be a whole number from 0, or Infinity, got -1'],
+    ['intercept', 'all', "intercept must be true, false, protocols, or a function, got 'all'"],
+    ['intercept', [''], "a protocol must be a string of 1 to 1023 bytes without newlines, got ''"],
+    ['listenerGuard', 'on', "listenerGuard must be true or false, got 'on'"]
   ])('are checked at once: %s can not be %s', (name, value, message) => {
     expect(() => streamOpener({ [name]: value } as StreamOpenerInit)).toThrow(expect.objectContaining({ name: 'InvalidParametersError', message }))
   })
@@ -38,6 +47,9 @@ describe('the options of the service', () => {
     streamOpener()
     streamOpener({})
     streamOpener({ negotiation: undefined, negotiationTimeout: undefined, halfClose: undefined, resume: undefined })
+    streamOpener({ queue: undefined, queueTimeout: undefined, maxStreamsPerProtocol: undefined, maxNegotiationsPerPeer: undefined, maxQueuedPerPeer: undefined })
+    streamOpener({ intercept: undefined, listenerGuard: undefined })
+    streamOpener({ intercept: [], maxStreamsPerProtocol: Infinity, maxQueuedPerPeer: 0 })
   })
 
   it('need identify to be there', async () => {
@@ -57,7 +69,11 @@ describe('the options of a call', () => {
   it.each([
     [{ negotiationTimeout: 0 }, 'negotiationTimeout'],
     [{ halfClose: 'never' }, 'halfClose'],
-    [{ resume: 1 }, 'resume']
+    [{ resume: 1 }, 'resume'],
+    [{ queue: 'no' }, 'queue'],
+    [{ queueTimeout: -1 }, 'queueTimeout'],
+    [{ priority: NaN }, 'priority'],
+    [{ maxOutboundStreams: -1 }, 'maxOutboundStreams']
   ])('are checked before anything is dialled: %o', async (options, name) => {
     dialer = await createOpenerNode()
     listener = await createStockNode('tcp')

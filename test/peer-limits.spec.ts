@@ -18,8 +18,8 @@ function callFor (connection: object, needs: Partial<Needs> = {}, max = MAX_STRE
   }
 }
 
-function createLimits (): PeerLimits {
-  return new PeerLimits({ maxNegotiations: MAX_NEGOTIATIONS, maxEarlyStreams: MAX_EARLY_STREAMS })
+function createLimits (onUnused = (): void => {}): PeerLimits {
+  return new PeerLimits({ maxNegotiations: MAX_NEGOTIATIONS, maxEarlyStreams: MAX_EARLY_STREAMS, onUnused })
 }
 
 /**
@@ -226,7 +226,8 @@ describe('the limits of a peer', () => {
   })
 
   it('forget a connection that is closed, and reject who waits for it', async () => {
-    const limits = createLimits()
+    let unused = 0
+    const limits = createLimits(() => { unused++ })
     const log: string[] = []
     const permits = [take(limits, callFor(connection, { negotiates: true })), take(limits, callFor(connection))]
 
@@ -235,10 +236,11 @@ describe('the limits of a peer', () => {
     limits.closed(connection, Object.assign(new Error('Gone'), { name: 'ConnectionClosedError' }))
     await microtasks()
     expect(log).to.deep.equal(['first: ConnectionClosedError', 'second: ConnectionClosedError'])
-    expect(limits.unused).to.equal(true)
     expect(vi.getTimerCount()).to.equal(0)
+    expect(unused).to.equal(0)
 
     permits.forEach(permit => { permit.release() })
+    expect(unused).to.be.above(0)
     expect(limits.negotiating).to.equal(0)
     expect(limits.open).to.equal(0)
   })
@@ -279,7 +281,8 @@ describe('whatever happens in whatever order', () => {
     let waited = 0
 
     await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 60 }), async steps => {
-      const limits = createLimits()
+      let isUnused = true
+      const limits = createLimits(() => { isUnused = true })
       const keys = [{}, {}]
       const calls: Tracked[] = []
       const streams: Array<{ key: object, protocol: string, early: boolean, close(): void }> = []
@@ -297,6 +300,7 @@ describe('whatever happens in whatever order', () => {
             const call: Call = { connection: key, needs: () => next, streamLimit: () => ({ max: MAX_STREAMS, option: '' }) }
             const tracked: Tracked = { ...next, key, order: calls.length, state: 'waiting', controller: new AbortController(), settled: 0, permit: limits.take(call) }
             calls.push(tracked)
+            isUnused = false
 
             if (tracked.permit != null) {
               tracked.state = 'served'
@@ -369,6 +373,7 @@ describe('whatever happens in whatever order', () => {
         expect(Math.max(...keys.map(early))).to.be.at.most(MAX_EARLY_STREAMS)
 
         const waiting = calls.filter(({ state }) => state === 'waiting')
+        expect(isUnused).to.equal(limits.open === 0 && limits.negotiating === 0 && waiting.length === 0)
         expect(limits.queued).to.equal(waiting.length)
 
         for (const call of waiting) {
@@ -385,11 +390,12 @@ describe('whatever happens in whatever order', () => {
       }
 
       limits.stop(new Error('Stopped'))
+      calls.forEach(({ permit }) => permit?.release())
       await microtasks()
       served += calls.filter(({ state }) => state === 'served').length
       expect(calls.every(({ settled }) => settled === 1)).to.equal(true)
       expect(limits.queued).to.equal(0)
-      expect(limits.unused).to.equal(true)
+      expect(isUnused).to.equal(true)
     }), { numRuns: 2_000 })
 
     expect(served).to.be.above(0)

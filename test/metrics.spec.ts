@@ -1,0 +1,109 @@
+import { prometheusMetrics } from '@libp2p/prometheus-metrics'
+import { Registry } from 'prom-client'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { addressOf, connectIdentified, createOpenerNode, createStockNode, stopNodes, TRANSPORTS } from './fixtures/nodes.ts'
+import { handleRaw, message } from './fixtures/raw-listener.ts'
+import { bytes, closed, ECHO, echo, exchange } from './fixtures/streams.ts'
+import type { StreamOpenerInit } from '../src/index.ts'
+import type { OpenerServices, TransportName } from './fixtures/nodes.ts'
+import type { Libp2p, Logger } from '@libp2p/interface'
+
+let dialer: Libp2p<OpenerServices>
+let listener: Libp2p
+let registry: Registry
+
+beforeEach(() => { registry = new Registry() })
+
+afterEach(async () => {
+  await stopNodes(dialer, listener)
+})
+
+async function connect (transport: TransportName, init: StreamOpenerInit = {}): Promise<void> {
+  dialer = await createOpenerNode(init, { metrics: prometheusMetrics({ registry, collectDefaultMetrics: false }) })
+  listener = await createStockNode(transport)
+  await listener.handle(ECHO, echo)
+  await handleRaw(listener, '/refused/1.0.0', stream => { stream.send(Uint8Array.from([...message('/multistream/1.0.0\n'), ...message('na\n')])) })
+  await connectIdentified(dialer, listener)
+}
+
+/**
+ * The values of a metric by their only label, or by the name that they have
+ */
+async function read (name: string): Promise<Record<string, number>> {
+  const metric = await registry.getSingleMetric(name)?.get()
+
+  return Object.fromEntries((metric?.values ?? []).map(value => {
+    const { metricName, labels } = value as { metricName?: string, labels: Record<string, string> }
+
+    return [Object.values(labels)[0] ?? metricName ?? name, value.value]
+  }))
+}
+
+describe.each(TRANSPORTS)('over %s', transport => {
+  it('opens are counted by path and transport, failed handshakes by reason', async () => {
+    await connect(transport)
+    const { streamOpener } = dialer.services
+
+    for (let i = 0; i < 3; i++) {
+      await exchange(await streamOpener.newStream(listener.peerId, ECHO), bytes('hello'))
+    }
+
+    await closed(await streamOpener.newStream(listener.peerId, '/refused/1.0.0'))
+    await expect(streamOpener.newStream(listener.peerId, '/missing/1.0.0')).rejects.toThrow()
+    await dialer.hangUp(listener.peerId)
+    const early = await streamOpener.newStream(addressOf(listener), ECHO)
+    await exchange(early, bytes('hello'))
+    const [connection] = dialer.getConnections()
+    await exchange(await streamOpener.newStreamOn(connection as any, ['/missing/1.0.0', ECHO]), bytes('hello'))
+
+    const opens = await read('libp2p_stream_opener_opens_total')
+    expect(opens[`optimistic ${transport}`]).to.be.within(4, 5)
+    expect(opens[`early ${transport}`]).to.equal(1)
+    expect(await read('libp2p_stream_opener_handshake_failures_total')).to.include({ UnsupportedProtocolError: 2 })
+  })
+})
+
+describe('the metrics', () => {
+  it('know how many calls are waiting, and for how long they have waited', async () => {
+    await connect('tcp', { maxStreamsPerProtocol: 1 })
+    const { streamOpener } = dialer.services
+    const first = await streamOpener.newStream(listener.peerId, ECHO)
+    const waiting = [streamOpener.newStream(listener.peerId, ECHO), streamOpener.newStream(listener.peerId, ECHO)]
+
+    expect(await read('libp2p_stream_opener_queue_length')).to.deep.equal({ libp2p_stream_opener_queue_length: 2 })
+    await exchange(first, bytes('hello'))
+
+    for (const stream of waiting) {
+      await exchange(await stream, bytes('hello'))
+    }
+
+    expect(await read('libp2p_stream_opener_queue_length')).to.deep.equal({ libp2p_stream_opener_queue_length: 0 })
+    const wait = await read('libp2p_stream_opener_queue_wait_seconds')
+    expect(wait.libp2p_stream_opener_queue_wait_seconds_count).to.equal(2)
+    expect(wait.libp2p_stream_opener_queue_wait_seconds_sum).to.be.above(0)
+  })
+})
+
+describe('the log', () => {
+  it('is written in the namespace libp2p:stream-opener', async () => {
+    const lines: string[] = []
+    const forComponent = (namespace: string): Logger => {
+      const write = (...args: any[]): void => { lines.push(`${namespace} ${args.join(' ')}`) }
+
+      return Object.assign(write, {
+        enabled: true,
+        error: write,
+        trace: write,
+        newScope: (scope: string) => forComponent(`${namespace}:${scope}`)
+      })
+    }
+
+    dialer = await createOpenerNode({}, { logger: { forComponent } })
+    listener = await createStockNode('tcp')
+    await listener.handle(ECHO, echo)
+    await connectIdentified(dialer, listener)
+    await exchange(await dialer.services.streamOpener.newStream(listener.peerId, ECHO), bytes('hello'))
+
+    expect(lines).to.include(`libp2p:stream-opener opening a stream of %s to %p: %s ${ECHO} ${listener.peerId.toString()} optimistic`)
+  })
+})
