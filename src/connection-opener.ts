@@ -22,6 +22,11 @@ import type { Permit } from './permit.ts'
 import type { Connection, Logger, NewStreamOptions, OpenStreamEvent, Stream, StreamMuxer } from '@libp2p/interface'
 
 /**
+ * What libp2p rejects with if it was the negotiation that failed
+ */
+const HANDSHAKE_ERRORS = ['UnsupportedProtocolError', 'ProtocolError', 'InvalidMessageError', 'UnexpectedEOFError', 'StreamResetError', 'TimeoutError']
+
+/**
  * What somebody has asked for
  */
 export interface Request {
@@ -218,7 +223,9 @@ export class ConnectionOpener {
     try {
       return await abortable(this.#newStream(connection, protocols, options), options.signal)
     } catch (err: any) {
-      this.#metrics.failed(err)
+      if (HANDSHAKE_ERRORS.includes(err.name)) {
+        this.#metrics.failed(err)
+      }
 
       if (err.name === 'UnsupportedProtocolError') {
         this.#known.answered(connection)

@@ -39,7 +39,7 @@ export class ListenerGuard {
 
     await this.#components.registrar.handle(LISTENER_GUARD_PROTOCOL, stream => {
       stream.abort(new Error('This protocol only says something about the node'))
-    }, { runOnLimitedConnection: true })
+    })
   }
 
   async stop (): Promise<void> {

@@ -16,7 +16,7 @@
 import { QueueTimeoutError } from './errors.ts'
 import { Permit } from './permit.ts'
 import { Slots } from './slots.ts'
-import type { Needs } from './permit.ts'
+import type { Call, Needs, QueueInit } from './call.ts'
 import type { Waiter } from './slots.ts'
 
 export interface PeerLimitsInit {
@@ -34,44 +34,6 @@ export interface PeerLimitsInit {
    * Called when there is nothing left to hold for the peer
    */
   onUnused(): void
-}
-
-export interface StreamLimit {
-  max: number
-
-  /**
-   * The option that says so
-   */
-  option: string
-}
-
-export interface Call {
-  connection: object
-
-  /**
-   * What it needs now, that may change while it waits
-   */
-  needs(): Needs
-
-  /**
-   * How many streams of the protocol may be open on the connection
-   */
-  streamLimit(protocol: string): StreamLimit
-}
-
-export interface QueueInit {
-  priority: number
-
-  /**
-   * Who asked first, where the priority is the same
-   */
-  order: number
-
-  /**
-   * How long to wait while nothing of what it waits for is given back, in ms
-   */
-  timeout: number
-  signal?: AbortSignal
 }
 
 interface WaitingCall extends Waiter {

@@ -1,22 +1,4 @@
-/**
- * What a call needs of its peer, and what it was given of that
- */
-export interface Needs {
-  /**
-   * The protocols that the stream may turn out to be of, each once
-   */
-  protocols: string[]
-
-  /**
-   * Whether the call has to wait for the answer to its handshake
-   */
-  negotiates: boolean
-
-  /**
-   * Whether the peer has not answered anything on the connection yet
-   */
-  early: boolean
-}
+import type { Needs } from './call.ts'
 
 const NOTHING: Needs = { protocols: [], negotiates: false, early: false }
 
