@@ -176,10 +176,16 @@ export class PeerLimits {
    * rejected with the error
    */
   closed (connection: object, err: Error): void {
-    const rejected = this.#waitingFor(connection)
-
     this.#connections.delete(connection)
+    this.#reject(this.#waitingFor(connection), err)
+  }
 
+  stop (err: Error): void {
+    this.#connections.clear()
+    this.#reject([...this.#waiting], err)
+  }
+
+  #reject (rejected: WaitingCall[], err: Error): void {
     // all of them first, or they would be served one after the other
     for (const waiting of rejected) {
       waiting.slots.leave(waiting)
@@ -190,12 +196,6 @@ export class PeerLimits {
     }
 
     this.#checkUnused()
-  }
-
-  stop (err: Error): void {
-    for (const connection of [...this.#connections.keys()]) {
-      this.closed(connection, err)
-    }
   }
 
   #waitingFor (connection: object): WaitingCall[] {
