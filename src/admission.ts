@@ -193,16 +193,24 @@ export class Admission {
 
   #limitsOf ({ remotePeer }: Connection): PeerLimits {
     const key = remotePeer.toString()
-    let limits = this.#peers.get(key)
+    const existing = this.#peers.get(key)
 
-    if (limits == null) {
-      limits = new PeerLimits({
-        maxNegotiations: this.#settings.maxNegotiationsPerPeer,
-        maxEarlyStreams: MAX_EARLY_STREAMS,
-        onUnused: () => { this.#peers.delete(key) }
-      })
-      this.#peers.set(key, limits)
+    if (existing != null) {
+      return existing
     }
+
+    const limits = new PeerLimits({
+      maxNegotiations: this.#settings.maxNegotiationsPerPeer,
+      maxEarlyStreams: MAX_EARLY_STREAMS,
+      onUnused: () => {
+        // streams of a connection that was closed may come back to it later, when
+        // the peer has others
+        if (this.#peers.get(key) === limits) {
+          this.#peers.delete(key)
+        }
+      }
+    })
+    this.#peers.set(key, limits)
 
     return limits
   }

@@ -549,7 +549,7 @@ describe.each(SOCKET_TRANSPORTS)('whatever happens over %s', transport => {
       expect(calls.every(({ settled }) => settled === 1)).to.equal(true)
       expect(status()).to.deep.equal(NOTHING)
       expect(dialer.getConnections().flatMap(connection => [...outbound(connection, ECHO), ...outbound(connection, '/other/1.0.0')])).to.deep.equal([])
-    }), { numRuns: 150 })
+    }), { numRuns: 150, endOnFailure: true })
 
     expect([...outcomes.keys()]).to.include.members(['opened', 'AbortError'])
   }, 120_000)
