@@ -133,6 +133,11 @@ export class Admission {
     if (maxOutboundStreams != null) {
       return { max: Math.min(maxOutboundStreams, ofHandler ?? Infinity), option: 'maxOutboundStreams' }
     }
+
+    // libp2p does not allow more
+    if (ofHandler != null && ofHandler < this.#settings.maxStreamsPerProtocol) {
+      return { max: ofHandler, option: 'maxOutboundStreams of its handler' }
+    }
   }
 
   #streamLimit (protocol: string, options: NewStreamOptions): StreamLimit {
@@ -150,10 +155,8 @@ export class Admission {
       options.onProgress?.(new CustomProgressEvent<QueueEvent>(type, { connection, protocols }))
     }
 
-    report('stream-opener:queued')
-
-    const permit = await limits.wait(call, {
-      priority: options.priority ?? DEFAULT_PRIORITY,
+    const waiting = limits.wait(call, {
+      priority: Number.isFinite(options.priority) ? options.priority as number : DEFAULT_PRIORITY,
       order,
       timeout: settings.queueTimeout,
       signal: options.signal
@@ -162,14 +165,17 @@ export class Admission {
     })
 
     try {
+      report('stream-opener:queued')
+      await waiting
       report('stream-opener:dequeued')
     } catch (err) {
-      permit.release()
+      // it may be the listener that has thrown
+      waiting.then(permit => { permit.release() }, () => {})
 
       throw err
     }
 
-    return permit
+    return waiting
   }
 
   /**

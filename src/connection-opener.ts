@@ -11,14 +11,13 @@ import { setMaxListeners } from '@libp2p/interface'
 import { CustomProgressEvent } from 'progress-events'
 import { getMuxer, UnsuitedMuxerError } from './muxer-access.ts'
 import { abortable, onceClosed, openOutboundStream } from './outbound-stream.ts'
-import type { Admission } from './admission.ts'
+import type { Admission, Admitted } from './admission.ts'
 import type { OpenStreamOnOptions, StreamOpenerComponents } from './index.ts'
 import type { KnownProtocols } from './known-protocols.ts'
 import type { Metrics, OpenPath } from './metrics.ts'
 import type { Negotiations } from './negotiations.ts'
 import type { Settings } from './options.ts'
 import type { OutboundStreamInit } from './outbound-stream.ts'
-import type { Permit } from './permit.ts'
 import type { Connection, Logger, NewStreamOptions, OpenStreamEvent, Stream, StreamMuxer } from '@libp2p/interface'
 
 /**
@@ -40,9 +39,8 @@ export interface Request {
   order: number
 }
 
-interface Opening extends Request {
+interface Opening extends Request, Admitted {
   connection: Connection
-  permit: Permit
 }
 
 interface OpeningOnMuxer extends Opening {
@@ -85,6 +83,8 @@ export class ConnectionOpener {
   async open (connection: Connection, request: Request): Promise<Stream> {
     const { protocols, options, settings } = request
 
+    const remembered = settings.resume ? await this.#findRemembered(connection) : undefined
+
     options.signal?.throwIfAborted()
 
     // libp2p has an error for each of these
@@ -93,7 +93,6 @@ export class ConnectionOpener {
     }
 
     const muxer = this.#findMuxer(connection, settings)
-    const remembered = muxer != null && settings.resume ? await this.#findRemembered(connection) : undefined
     let trusted: string | undefined
 
     const { permit, isOverLimit } = await this.#admission.admit({
@@ -110,7 +109,7 @@ export class ConnectionOpener {
       }
     })
 
-    const opening = { ...request, connection, permit }
+    const opening = { ...request, connection, permit, isOverLimit }
 
     try {
       return await (muxer == null || isOverLimit ? this.#openFull(opening, protocols) : this.#openOnMuxer({ ...opening, muxer }, trusted))
@@ -185,10 +184,11 @@ export class ConnectionOpener {
   /**
    * Let libp2p negotiate the protocols
    */
-  async #openFull ({ connection, options, settings, permit }: Opening, protocols: string[]): Promise<Stream> {
+  async #openFull ({ connection, options, settings, permit, isOverLimit }: Opening, protocols: string[]): Promise<Stream> {
     this.#report('full', connection, protocols, options)
 
     const { negotiationTimeout, maxStreamsPerProtocol } = settings
+    const { maxOutboundStreams } = options
     let { signal } = options
 
     if (signal == null && negotiationTimeout != null) {
@@ -201,13 +201,15 @@ export class ConnectionOpener {
       ...options,
       signal,
       // what there is a slot for is not for libp2p to refuse
-      maxOutboundStreams: options.maxOutboundStreams ?? maxStreamsPerProtocol
+      maxOutboundStreams: isOverLimit ? maxOutboundStreams ?? maxStreamsPerProtocol : Infinity
     })
 
     // middleware may have replaced it
-    const protocol = protocols.find(protocol => protocol === stream.protocol)
+    const muxedStream = connection.streams.find(({ id }) => id === stream.id) ?? stream
+    const protocol = protocols.find(protocol => protocol === muxedStream.protocol)
 
-    onceClosed(stream, permit.bind(protocol ?? protocols[0] ?? ''))
+    onceClosed(muxedStream, permit.bind(protocol ?? protocols[0] ?? ''))
+    this.#known.answered(connection)
 
     if (protocol != null) {
       this.#known.confirmed(connection, protocol)
@@ -251,7 +253,10 @@ export class ConnectionOpener {
     const [protocol = '', ...others] = opening.protocols
 
     try {
-      return await this.#openStream('early', opening, protocol, async stream => this.#negotiations.confirm(opening, stream, others))
+      return await this.#openStream('early', opening, protocol, async stream => {
+        await this.#negotiations.confirm(opening, stream, others)
+        opening.permit.negotiated()
+      })
     } catch (err: any) {
       if (others.length === 0 || err.name !== 'UnsupportedProtocolError') {
         throw err
@@ -268,7 +273,7 @@ export class ConnectionOpener {
       ...opening,
       protocol,
       negotiate,
-      onClosed: permit.bind(protocol)
+      bind: () => permit.bind(protocol)
     })
 
     this.#metrics.opened(path, connection)

@@ -175,7 +175,8 @@ export interface StreamOpenerInit extends NegotiationOptions, QueueOptions {
    * being touched.
    *
    * What libp2p rejects it still rejects with the same errors. A protocol with a
-   * `maxOutboundStreams` of its own is rejected at once beyond it, all others wait.
+   * `maxOutboundStreams` of its own is rejected at once beyond it, all others wait
+   * for up to `queueTimeout` before libp2p decides.
    *
    * @default false
    */

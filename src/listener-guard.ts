@@ -85,21 +85,55 @@ export class ListenerGuard {
   }
 }
 
+/**
+ * A method of AbstractMessageStream from @libp2p/utils, older ones do not have it
+ */
+type GuardedStream = Stream & { maybeDispatchEnd?(): void }
+
 type AddEventListener = (type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions) => void
 
 /**
  * This stays as long as the stream: a handler that is late may be later than its
  * end
  */
-function guard (stream: Stream): void {
+function guard (stream: GuardedStream): void {
+  if (Object.hasOwn(stream, 'addEventListener')) {
+    return
+  }
+
   const addEventListener = stream.addEventListener as AddEventListener
 
   stream.addEventListener = (type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions): void => {
     addEventListener.call(stream, type, listener, options)
 
-    if (type === 'remoteCloseWrite' && listener != null && hasEnded(stream)) {
-      // listening for messages has handed out what there was by then
-      nextTurn(() => { tell(stream, listener, options) })
+    if (listener == null || !hasEnded(stream)) {
+      return
+    }
+
+    // listening for messages has handed out what there was by then
+    if (type === 'remoteCloseWrite' || (type === 'end' && stream.readableEnded)) {
+      nextTurn(() => { tell(stream, type, listener, options) })
+    } else if (type === 'end') {
+      nextTurn(() => { stream.maybeDispatchEnd?.() })
+    }
+  }
+
+  holdEnd(stream)
+}
+
+/**
+ * Once there is nothing left to read the stream also says that it has come to its
+ * end. While the protocol is negotiated that is not so: what came with the
+ * handshake is put back afterwards.
+ */
+function holdEnd (stream: GuardedStream): void {
+  const { maybeDispatchEnd } = stream
+
+  if (maybeDispatchEnd != null) {
+    stream.maybeDispatchEnd = () => {
+      if (stream.protocol !== '' || stream.status !== 'open') {
+        maybeDispatchEnd.call(stream)
+      }
     }
   }
 }
@@ -108,18 +142,19 @@ function hasEnded ({ remoteWriteStatus, status }: Stream): boolean {
   return remoteWriteStatus === 'closed' && status !== 'aborted' && status !== 'reset'
 }
 
-function tell (stream: Stream, listener: EventListenerOrEventListenerObject, options?: boolean | AddEventListenerOptions): void {
-  const listeners = stream.listenerCount('remoteCloseWrite')
+function tell (stream: Stream, type: 'remoteCloseWrite' | 'end', listener: EventListenerOrEventListenerObject, options?: boolean | AddEventListenerOptions): void {
+  const listeners = stream.listenerCount(type)
 
   // it does not come a second time
-  stream.removeEventListener('remoteCloseWrite', listener as EventListener, options)
+  stream.removeEventListener(type, listener as EventListener, options)
 
-  if (stream.listenerCount('remoteCloseWrite') === listeners) {
+  if (stream.listenerCount(type) === listeners) {
     // who was listening has gone already
     return
   }
 
-  const evt = new CustomEvent('remoteCloseWrite')
+  const evt = new CustomEvent(type)
+  Object.defineProperty(evt, 'target', { value: stream })
 
   if (typeof listener === 'function') {
     listener.call(stream, evt)

@@ -7,7 +7,7 @@
 import { ConnectionClosedError } from '@libp2p/interface'
 import { CustomProgressEvent } from 'progress-events'
 import { raceSignal } from 'race-signal'
-import type { Connection, Metrics, NewStreamOptions, OpenedStreamEvent, OpenStreamEvent, Stream, StreamMiddleware, StreamMuxer } from '@libp2p/interface'
+import type { Connection, CreateStreamOptions, Metrics, NewStreamOptions, OpenedStreamEvent, OpenStreamEvent, Stream, StreamMiddleware, StreamMuxer } from '@libp2p/interface'
 import type { Registrar } from '@libp2p/interface-internal'
 
 export interface OutboundStreamComponents {
@@ -22,9 +22,10 @@ export interface OutboundStreamInit {
   options: NewStreamOptions
 
   /**
-   * Called when the stream is closed, or if there was none
+   * Called when the muxer is asked for the stream - returns a function to be called
+   * when it is closed, or if there was none
    */
-  onClosed(): void
+  bind(): () => void
 
   /**
    * Called with a new stream that the muxer has not negotiated by itself
@@ -68,13 +69,8 @@ export async function openOutboundStream (components: OutboundStreamComponents, 
   const muxedStream = await createStream(init)
 
   try {
-    const negotiated = muxedStream.protocol !== ''
-
-    if (!negotiated) {
+    if (muxedStream.protocol === '') {
       muxedStream.protocol = protocol
-    }
-
-    if (!negotiated) {
       await init.negotiate(muxedStream)
     }
 
@@ -95,8 +91,9 @@ export async function openOutboundStream (components: OutboundStreamComponents, 
   }
 }
 
-async function createStream ({ connection, muxer, protocol, options, onClosed }: OutboundStreamInit): Promise<Stream> {
-  const creating = muxer.createStream({ ...options, protocol })
+async function createStream ({ connection, muxer, protocol, options, bind }: OutboundStreamInit): Promise<Stream> {
+  const onClosed = bind()
+  const creating = askForStream(muxer, { ...options, protocol })
 
   // also where nobody waits for it any more
   creating.then(stream => { onceClosed(stream, onClosed) }, onClosed)
@@ -112,6 +109,13 @@ async function createStream ({ connection, muxer, protocol, options, onClosed }:
     // own for it
     throw new ConnectionClosedError(`Connection ${connection.id} was closed before a stream of ${protocol} could be created on it - ${err.message}`)
   }
+}
+
+/**
+ * Some muxers throw at once
+ */
+async function askForStream (muxer: StreamMuxer, options: CreateStreamOptions): Promise<Stream> {
+  return muxer.createStream(options)
 }
 
 async function runMiddleware (stream: Stream, connection: Connection, registrar: Registrar): Promise<Stream> {

@@ -15,7 +15,7 @@
  */
 import { QueueTimeoutError } from './errors.ts'
 import { Permit } from './permit.ts'
-import { Slots } from './slots.ts'
+import { goesBefore, Slots } from './slots.ts'
 import type { Call, Needs, QueueInit } from './call.ts'
 import type { Waiter } from './slots.ts'
 
@@ -108,6 +108,8 @@ export class PeerLimits {
    * QueueTimeoutError, or what `closed` or `stop` were called with.
    */
   async wait (call: Call, { priority, order, timeout, signal }: QueueInit): Promise<Permit> {
+    signal?.throwIfAborted()
+
     const slots = this.#findTaken(call, call.needs(), true)
 
     if (slots == null) {
@@ -199,7 +201,9 @@ export class PeerLimits {
   }
 
   #waitingFor (connection: object): WaitingCall[] {
-    return [...this.#waiting].filter(({ call }) => call.connection === connection)
+    return [...this.#waiting]
+      .filter(({ call }) => call.connection === connection)
+      .sort((a, b) => goesBefore(a, b) ? -1 : 1)
   }
 
   /**

@@ -33,6 +33,16 @@ export class Permit {
   }
 
   /**
+   * The peer has answered the handshake, or need not
+   */
+  negotiated (): void {
+    const { negotiates } = this.#held
+
+    this.#held = { ...this.#held, negotiates: false }
+    this.#giveBack({ ...NOTHING, negotiates })
+  }
+
+  /**
    * The call has come to its end: give back what no stream is bound to
    */
   release (): void {

@@ -26,7 +26,7 @@ export interface Waiter {
   onTimeout(): void
 }
 
-function goesBefore (a: Waiter, b: Waiter): boolean {
+export function goesBefore (a: Waiter, b: Waiter): boolean {
   return a.priority === b.priority ? a.order < b.order : a.priority > b.priority
 }
 
@@ -54,16 +54,13 @@ export class Slots<W extends Waiter> {
   }
 
   wait (waiter: W): void {
-    // nearly always the last one
-    const position = this.#waiters.findLastIndex(other => goesBefore(other, waiter)) + 1
-
-    this.#waiters.splice(position, 0, waiter)
+    this.#waiters.splice(this.#positionOf(waiter), 0, waiter)
     waiter.since = performance.now()
     this.#setTimer(this.#givesUpAt(waiter))
   }
 
   leave (waiter: W): void {
-    const position = this.#waiters.indexOf(waiter)
+    const position = this.#waiters.indexOf(waiter, this.#positionOf(waiter))
 
     if (position !== -1) {
       this.#waiters.splice(position, 1)
@@ -72,6 +69,26 @@ export class Slots<W extends Waiter> {
     if (this.#waiters.length === 0) {
       this.#clearTimer()
     }
+  }
+
+  /**
+   * How many go before it
+   */
+  #positionOf (waiter: W): number {
+    let low = 0
+    let high = this.#waiters.length
+
+    while (low < high) {
+      const middle = (low + high) >>> 1
+
+      if (goesBefore(this.#waiters[middle] as W, waiter)) {
+        low = middle + 1
+      } else {
+        high = middle
+      }
+    }
+
+    return low
   }
 
   #givesUpAt ({ since, timeout }: W): number {

@@ -1,4 +1,4 @@
-import { isPeerId, NotStartedError, serviceCapabilities, serviceDependencies, TooManyOutboundProtocolStreamsError } from '@libp2p/interface'
+import { isPeerId, NotStartedError, serviceCapabilities, serviceDependencies } from '@libp2p/interface'
 import { Admission } from './admission.ts'
 import { ConnectionOpener } from './connection-opener.ts'
 import { Intercept } from './intercept.ts'
@@ -16,6 +16,8 @@ import type { Connection, DialTarget, Logger, NewStreamOptions, PeerId, Startabl
  * Errors of connections that have no stream to give, so nothing was written
  */
 const BEFORE_FIRST_BYTE = ['ConnectionClosedError', 'MuxerClosedError']
+
+const QUEUE_ERRORS = ['QueueFullError', 'QueueTimeoutError']
 
 export class StreamOpener implements StreamOpenerInterface, Startable {
   #started = false
@@ -189,7 +191,8 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
 
   /**
    * What was opened with `connection.newStream` keeps libp2p's ways: limits that
-   * somebody has set are there to be hit, and have the same error
+   * somebody has set are there to be hit, and where waiting does not help it is
+   * libp2p that decides
    */
   async #openIntercepted (connection: Connection, protocols: string[], options: NewStreamOptions = {}): Promise<Stream> {
     const mayWait = protocols.every(protocol => this.#admission.ownLimit(protocol, options) == null)
@@ -202,12 +205,14 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
         order: this.#requests++
       })
     } catch (err: any) {
-      if (['QueueFullError', 'QueueTimeoutError'].includes(err.name)) {
-        throw new TooManyOutboundProtocolStreamsError(err.message)
+      if (!QUEUE_ERRORS.includes(err.name)) {
+        throw err
       }
 
-      throw err
+      this.#log('leaving a stream of %s to %p to libp2p - %e', protocols, connection.remotePeer, err)
     }
+
+    return this.#intercept.newStream(connection, protocols, options)
   }
 
   async #open (connection: Connection, request: Request): Promise<Stream> {

@@ -654,6 +654,16 @@ describe('200 calls of dialProtocol at the same time to a stock peer', () => {
     expect(await exchange200({ intercept: true })).to.deep.equal(Array.from({ length: 200 }, (_, i) => bytes(`hello ${i}`)))
   })
 
+  it('may hold as many streams open as without, if the peer accepts them', async () => {
+    const { dialer, listener } = await createEchoPair({ intercept: true, queueTimeout: 100 })
+    await listener.handle('/long/1.0.0', () => {}, { maxInboundStreams: 100 })
+    const streams = await Promise.all(Array.from({ length: 64 }, async () => dialer.dialProtocol(listener.peerId, '/long/1.0.0')))
+
+    expect(streams.map(({ status }) => status)).to.deep.equal(streams.map(() => 'open'))
+    await expect(dialer.dialProtocol(listener.peerId, '/long/1.0.0')).rejects.toThrow(expect.objectContaining({ name: 'TooManyOutboundProtocolStreamsError' }))
+    streams.forEach(stream => { stream.abort(new Error('Enough')) })
+  })
+
   it('do not all succeed without', async () => {
     await expect(exchange200(undefined)).rejects.toThrow()
   })

@@ -260,6 +260,30 @@ describe.each(SOCKET_TRANSPORTS)('the limit of streams over %s', transport => {
     }
   })
 
+  it('is not that of libp2p where libp2p negotiates', async () => {
+    const connection = await connect(transport, { negotiation: 'full', maxStreamsPerProtocol: 3 }, async () => {
+      await listener.unhandle(ECHO)
+      await listener.handle(ECHO, echo, { maxInboundStreams: 100 })
+    })
+
+    // of somebody else
+    for (let i = 0; i < 5; i++) {
+      await connection.newStream(ECHO)
+    }
+
+    expect(await exchange(await open(), bytes('hello'))).to.deep.equal(bytes('hello'))
+  })
+
+  it('is never above what libp2p allows to a handler', async () => {
+    await connect(transport, { maxStreamsPerProtocol: 100, queueTimeout: 50 }, async () => {
+      await listener.unhandle(ECHO)
+      await listener.handle(ECHO, echo, { maxInboundStreams: 100 })
+    })
+    await dialer.handle(ECHO, echo)
+    await Promise.all(Array.from({ length: 64 }, async () => open()))
+    await expect(open()).rejects.toThrow(expect.objectContaining({ name: 'QueueTimeoutError' }))
+  })
+
   it('never lets a handler have more than it wants', async () => {
     await connect(transport)
     await dialer.handle(ECHO, echo, { maxOutboundStreams: 0 })
@@ -314,7 +338,28 @@ describe.each(SOCKET_TRANSPORTS)('a slot over %s comes back once', transport => 
       muxer.createStream = createStream
     },
     'when the progress listener throws': async () => {
-      await expect(open(ECHO, { onProgress: () => { throw new Error('Not interested') } })).rejects.toThrow('Not interested')
+      for (const type of ['stream-opener:optimistic', 'connection:open-stream', 'connection:opened-stream']) {
+        await expect(open(ECHO, {
+          onProgress: (evt: { type: string }) => {
+            if (evt.type === type) {
+              throw new Error('Not interested')
+            }
+          }
+        })).rejects.toThrow('Not interested')
+      }
+    },
+    'when middleware has replaced it': async () => {
+      const { registrar } = (dialer as unknown as { components: { registrar: Registrar } }).components
+      let close = (): void => {}
+
+      // it does not say when it is closed
+      registrar.use('/unnamed-echo/1.0.0', [(stream, connection, next) => {
+        close = () => { stream.abort(new Error('Enough')) }
+        next({ protocol: stream.protocol, status: 'open', id: stream.id, log: stream.log, addEventListener: () => {} } as any, connection)
+      }])
+      await open('/unnamed-echo/1.0.0')
+      close()
+      registrar.unuse('/unnamed-echo/1.0.0')
     }
   }
 
@@ -325,6 +370,7 @@ describe.each(SOCKET_TRANSPORTS)('a slot over %s comes back once', transport => 
       await handleUnnamed('/unnamed/1.0.0')
       await listener.handle('/middleware/1.0.0', echo)
     })
+    await listener.handle('/unnamed-echo/1.0.0', echo)
 
     for (let i = 0; i < 3; i++) {
       await ends[how]?.(connection)
@@ -440,6 +486,40 @@ describe.each(SOCKET_TRANSPORTS)('a call that waits over %s', transport => {
     await exchange(first, bytes('hello'))
     await exchange(await opening, bytes('hello'))
     expect(events.filter(type => type.startsWith('stream-opener:'))).to.deep.equal(['stream-opener:queued', 'stream-opener:dequeued', 'stream-opener:optimistic'])
+  })
+
+  it('may make room by itself, or give up, as soon as it hears that there is none', async () => {
+    await connect(transport, { maxStreamsPerProtocol: 1 })
+    const first = await open()
+    const second = await open(ECHO, {
+      onProgress: (evt: { type: string }) => {
+        if (evt.type === 'stream-opener:queued') {
+          first.abort(new Error('Enough'))
+        }
+      }
+    })
+    const controller = new AbortController()
+
+    await expect(open(ECHO, {
+      signal: controller.signal,
+      onProgress: (evt: { type: string }) => {
+        if (evt.type === 'stream-opener:queued') {
+          controller.abort()
+        }
+      }
+    })).rejects.toThrow(expect.objectContaining({ name: 'AbortError' }))
+
+    await expect(open(ECHO, {
+      onProgress: (evt: { type: string }) => {
+        if (evt.type === 'stream-opener:queued') {
+          throw new Error('Not interested')
+        }
+      }
+    })).rejects.toThrow('Not interested')
+
+    expect(await exchange(second, bytes('hello'))).to.deep.equal(bytes('hello'))
+    expect(await exchange(await open(), bytes('hello'))).to.deep.equal(bytes('hello'))
+    expect(status()).to.deep.equal(NOTHING)
   })
 
   it('goes on with a protocol that the peer has come to speak', async () => {

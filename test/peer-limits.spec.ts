@@ -208,6 +208,51 @@ describe('the limits of a peer', () => {
     expect(limits.negotiating).to.equal(MAX_NEGOTIATIONS)
   })
 
+  it('serve who may go on now in the order of asking, higher priorities first', async () => {
+    const limits = createLimits()
+    const log: string[] = []
+    let early = true
+    const call: Call = { ...callFor(connection, {}, 4), needs: () => ({ protocols: ['/a'], negotiates: false, early }) }
+
+    take(limits, call)
+    take(limits, call)
+    wait(limits, call, log, 'second', { order: 2 })
+    wait(limits, call, log, 'first', { order: 1 })
+    wait(limits, call, log, 'high', { priority: 90, order: 3 })
+
+    early = false
+    limits.reconsider(connection)
+    await microtasks()
+    expect(log).to.deep.equal(['high', 'first'])
+  })
+
+  it('do not let a call wait whose signal is aborted', async () => {
+    const limits = createLimits()
+    const log: string[] = []
+
+    take(limits, callFor(connection, {}, 1))
+    wait(limits, callFor(connection, {}, 1), log, 'aborted', { signal: AbortSignal.abort() })
+    await microtasks()
+    expect(log).to.deep.equal(['aborted: AbortError'])
+    expect(limits.queued).to.equal(0)
+  })
+
+  it('reject everybody who waits when the service stops, whatever they wait for', async () => {
+    const limits = createLimits()
+    const log: string[] = []
+
+    for (let i = 0; i < MAX_NEGOTIATIONS; i++) {
+      take(limits, callFor(connection, { protocols: [`/${i}`], negotiates: true }))
+    }
+
+    // nothing is open on this connection
+    wait(limits, callFor({}, { negotiates: true }), log, 'other')
+    limits.stop(Object.assign(new Error('Stopped'), { name: 'AbortError' }))
+    await microtasks()
+    expect(log).to.deep.equal(['other: AbortError'])
+    expect(vi.getTimerCount()).to.equal(0)
+  })
+
   it('give a slot back once, to whom it was bound', async () => {
     const limits = createLimits()
     const permit = take(limits, callFor(connection, { protocols: ['/a', '/b'], negotiates: true }))
