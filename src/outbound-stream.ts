@@ -7,7 +7,7 @@
 import { ConnectionClosedError } from '@libp2p/interface'
 import { CustomProgressEvent } from 'progress-events'
 import { raceSignal } from 'race-signal'
-import type { Connection, CreateStreamOptions, Metrics, NewStreamOptions, OpenedStreamEvent, OpenStreamEvent, Stream, StreamMiddleware, StreamMuxer } from '@libp2p/interface'
+import type { Connection, Metrics, NewStreamOptions, OpenedStreamEvent, OpenStreamEvent, Stream, StreamMiddleware, StreamMuxer } from '@libp2p/interface'
 import type { Registrar } from '@libp2p/interface-internal'
 
 export interface OutboundStreamComponents {
@@ -93,7 +93,13 @@ export async function openOutboundStream (components: OutboundStreamComponents, 
 
 async function createStream ({ connection, muxer, protocol, options, bind }: OutboundStreamInit): Promise<Stream> {
   const onClosed = bind()
-  const creating = askForStream(muxer, { ...options, protocol })
+  let creating: Promise<Stream>
+
+  try {
+    creating = muxer.createStream({ ...options, protocol })
+  } catch (err) {
+    creating = Promise.reject(err)
+  }
 
   // also where nobody waits for it any more
   creating.then(stream => { onceClosed(stream, onClosed) }, onClosed)
@@ -109,13 +115,6 @@ async function createStream ({ connection, muxer, protocol, options, bind }: Out
     // own for it
     throw new ConnectionClosedError(`Connection ${connection.id} was closed before a stream of ${protocol} could be created on it - ${err.message}`)
   }
-}
-
-/**
- * Some muxers throw at once
- */
-async function askForStream (muxer: StreamMuxer, options: CreateStreamOptions): Promise<Stream> {
-  return muxer.createStream(options)
 }
 
 async function runMiddleware (stream: Stream, connection: Connection, registrar: Registrar): Promise<Stream> {

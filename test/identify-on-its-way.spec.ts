@@ -144,6 +144,10 @@ describe.each(TRANSPORTS)('without identify over %s', transport => {
     await listener.handle(ECHO, echo)
     await listener.handle('/other/1.0.0', echo)
 
+    // the listener's own identify competes with its streams for the peer store: in
+    // the same process handlers may then miss the end of a stream, dialProtocol's too
+    await Promise.all([dialer.dial(addressOf(listener)), identified(listener, dialer)])
+
     for (const protocols of [ECHO, ['/missing/1.0.0', '/other/1.0.0'], ['/missing/1.0.0', '/other/1.0.0', ECHO]]) {
       const stream = await dialer.services.streamOpener.newStream(addressOf(listener), protocols)
       expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
