@@ -3,7 +3,7 @@
  * meet libp2p: which ones apply to a protocol, and what an application gets to
  * know about waiting.
  */
-import { AbortError, ConnectionClosedError } from '@libp2p/interface'
+import { AbortError, ConnectionClosedError, NotStartedError } from '@libp2p/interface'
 import { QueueFullError } from '@libp2p/utils'
 import { CustomProgressEvent } from 'progress-events'
 import { DEFAULT_MAX_OUTBOUND_STREAMS, DEFAULT_PRIORITY, MAX_EARLY_STREAMS } from './constants.ts'
@@ -20,16 +20,22 @@ export interface AdmissionComponents {
   registrar: Registrar
 }
 
-export interface Applicant {
-  connection: Connection
-
-  /**
-   * The lower the earlier it has asked
-   */
-  order: number
+/**
+ * What somebody has asked for
+ */
+export interface Request {
   protocols: string[]
   options: OpenStreamOnOptions
   settings: Settings
+
+  /**
+   * The lower the earlier it was asked for
+   */
+  order: number
+}
+
+export interface Applicant extends Request {
+  connection: Connection
 
   /**
    * What it needs now, which may change while it waits
@@ -48,6 +54,7 @@ export interface Admitted {
 }
 
 export class Admission {
+  #running = false
   readonly #peers = new Map<string, PeerLimits>()
   readonly #components: AdmissionComponents
   readonly #settings: Settings
@@ -85,6 +92,10 @@ export class Admission {
    * Resolves when the call may go on. Whoever gets the permit has to release it.
    */
   async admit (applicant: Applicant): Promise<Admitted> {
+    if (!this.#running) {
+      throw new NotStartedError('The stream opener is not started')
+    }
+
     const { connection, protocols, options, settings } = applicant
     const streamLimits = protocols.map(protocol => this.#streamLimit(protocol, options))
     const limits = this.#limitsOf(connection)
@@ -95,23 +106,23 @@ export class Admission {
     }
 
     if (!settings.queue || streamLimits.some(({ max }) => max < 1)) {
-      const { permit, hasRoom } = limits.force(call)
+      const isOverLimit = this.#isOverLimit(limits, call, connection)
 
-      return { permit, isOverLimit: !hasRoom || this.#isOverLimit(call, applicant) }
+      return { permit: limits.force(call), isOverLimit }
     }
 
     return { permit: limits.take(call) ?? await this.#wait(limits, call, applicant), isOverLimit: false }
   }
 
   /**
-   * Whether libp2p would refuse another stream. It counts those that somebody else
-   * has opened as well.
+   * Whether libp2p may refuse another stream. It counts those that somebody else has
+   * opened as well, and those that are about to be opened will be there by then.
    */
-  #isOverLimit ({ needs, streamLimit }: Call, { connection: { streams } }: Applicant): boolean {
+  #isOverLimit (limits: PeerLimits, { needs, streamLimit }: Call, connection: Connection): boolean {
     return needs().protocols.some(protocol => {
-      const { length } = streams.filter(stream => stream.direction === 'outbound' && stream.protocol === protocol)
+      const { length } = connection.streams.filter(stream => stream.direction === 'outbound' && stream.protocol === protocol)
 
-      return length >= streamLimit(protocol).max
+      return Math.max(length, limits.openOn(connection, protocol)) >= streamLimit(protocol).max
     })
   }
 
@@ -189,7 +200,13 @@ export class Admission {
     this.find(connection.remotePeer)?.closed(connection, new ConnectionClosedError(`Connection ${connection.id} was closed while the stream waited to be opened`))
   }
 
+  start (): void {
+    this.#running = true
+  }
+
   stop (): void {
+    this.#running = false
+
     for (const limits of [...this.#peers.values()]) {
       limits.stop(new AbortError('The stream opener was stopped'))
     }

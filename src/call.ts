@@ -1,6 +1,20 @@
+import type { Turn } from './slots.ts'
+
 /**
- * A call that opens a stream, as far as the limits of its peer are concerned
+ * An answer to a handshake that is waited for
  */
+export const HANDSHAKE = Symbol('handshake')
+
+/**
+ * A stream that is opened before the peer has answered anything on the connection
+ */
+export const EARLY = Symbol('early')
+
+/**
+ * What there are slots for: these two, and the open streams of each protocol
+ */
+export type Key = string | typeof HANDSHAKE | typeof EARLY
+
 export interface Needs {
   /**
    * The protocols that the stream may turn out to be of, each once
@@ -27,6 +41,9 @@ export interface StreamLimit {
   option: string
 }
 
+/**
+ * A call that opens a stream, as far as the limits of its peer are concerned
+ */
 export interface Call {
   connection: object
 
@@ -41,17 +58,6 @@ export interface Call {
   streamLimit(protocol: string): StreamLimit
 }
 
-export interface QueueInit {
-  priority: number
-
-  /**
-   * Who asked first, where the priority is the same
-   */
-  order: number
-
-  /**
-   * How long to wait while nothing of what it waits for is given back, in ms
-   */
-  timeout: number
+export interface WaitInit extends Turn {
   signal?: AbortSignal
 }

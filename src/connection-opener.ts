@@ -11,7 +11,7 @@ import { setMaxListeners } from '@libp2p/interface'
 import { CustomProgressEvent } from 'progress-events'
 import { getMuxer, UnsuitedMuxerError } from './muxer-access.ts'
 import { abortable, onceClosed, openOutboundStream } from './outbound-stream.ts'
-import type { Admission, Admitted } from './admission.ts'
+import type { Admission, Admitted, Request } from './admission.ts'
 import type { OpenStreamOnOptions, StreamOpenerComponents } from './index.ts'
 import type { KnownProtocols } from './known-protocols.ts'
 import type { Metrics, OpenPath } from './metrics.ts'
@@ -24,20 +24,6 @@ import type { Connection, Logger, NewStreamOptions, OpenStreamEvent, Stream, Str
  * What libp2p rejects with if it was the negotiation that failed
  */
 const HANDSHAKE_ERRORS = ['UnsupportedProtocolError', 'ProtocolError', 'InvalidMessageError', 'UnexpectedEOFError', 'StreamResetError', 'TimeoutError']
-
-/**
- * What somebody has asked for
- */
-export interface Request {
-  protocols: string[]
-  options: OpenStreamOnOptions
-  settings: Settings
-
-  /**
-   * The lower the earlier it was asked for
-   */
-  order: number
-}
 
 interface Opening extends Request, Admitted {
   connection: Connection

@@ -14,6 +14,7 @@
 import { LISTENER_GUARD_PROTOCOL } from './constants.ts'
 import { getMuxer } from './muxer-access.ts'
 import { nextTurn } from './next-turn.ts'
+import type { InboundStream } from './muxer-access.ts'
 import type { Connection, Logger, Stream } from '@libp2p/interface'
 import type { Registrar } from '@libp2p/interface-internal'
 
@@ -85,18 +86,13 @@ export class ListenerGuard {
   }
 }
 
-/**
- * A method of AbstractMessageStream from @libp2p/utils, older ones do not have it
- */
-type GuardedStream = Stream & { maybeDispatchEnd?(): void }
-
 type AddEventListener = (type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions) => void
 
 /**
  * This stays as long as the stream: a handler that is late may be later than its
  * end
  */
-function guard (stream: GuardedStream): void {
+function guard (stream: InboundStream): void {
   if (Object.hasOwn(stream, 'addEventListener')) {
     return
   }
@@ -126,7 +122,7 @@ function guard (stream: GuardedStream): void {
  * end. While the protocol is negotiated that is not so: what came with the
  * handshake is put back afterwards.
  */
-function holdEnd (stream: GuardedStream): void {
+function holdEnd (stream: InboundStream): void {
   const { maybeDispatchEnd } = stream
 
   if (maybeDispatchEnd != null) {

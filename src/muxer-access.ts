@@ -8,6 +8,12 @@ import type { AbstractStream } from '@libp2p/utils'
  */
 export type MuxedStream = Stream & Pick<AbstractStream, 'onData' | 'onRemoteCloseWrite' | 'onTransportClosed' | 'sendCloseRead' | 'sendCloseWrite'>
 
+/**
+ * Says that a stream has come to its end, once there is nothing left to read. A
+ * method of `AbstractMessageStream` from `@libp2p/utils`, older ones do not have it.
+ */
+export type InboundStream = Stream & { maybeDispatchEnd?(): void }
+
 const METHODS: Array<keyof MuxedStream> = ['onData', 'onRemoteCloseWrite', 'onTransportClosed', 'sendCloseRead', 'sendCloseWrite']
 
 /**

@@ -13,11 +13,13 @@
  * A call gets all that it needs at once. If it can not it waits for one of those
  * that are taken, and looks again when it is its turn.
  */
+import { EARLY, HANDSHAKE } from './call.ts'
 import { QueueTimeoutError } from './errors.ts'
 import { Permit } from './permit.ts'
-import { goesBefore, Slots } from './slots.ts'
-import type { Call, Needs, QueueInit } from './call.ts'
-import type { Waiter } from './slots.ts'
+import { SlotsOfPeer } from './slots-of-peer.ts'
+import { goesBefore } from './slots.ts'
+import type { Call, Key, WaitInit } from './call.ts'
+import type { Slots, Waiter } from './slots.ts'
 
 export interface PeerLimitsInit {
   /**
@@ -38,20 +40,26 @@ export interface PeerLimitsInit {
 
 interface WaitingCall extends Waiter {
   call: Call
+
+  /**
+   * What it waits for
+   */
+  limit: Limit
   slots: Slots<WaitingCall>
   serve(permit: Permit): void
   fail(err: Error): void
 }
 
-interface ConnectionSlots {
-  streams: Map<string, Slots<WaitingCall>>
-  early: Slots<WaitingCall>
+interface Limit {
+  key: Key
+  max: number
 }
+
+type Taken = Pick<WaitingCall, 'limit' | 'slots'>
 
 export class PeerLimits {
   readonly #init: PeerLimitsInit
-  readonly #negotiations = new Slots<WaitingCall>()
-  readonly #connections = new Map<object, ConnectionSlots>()
+  readonly #slots = new SlotsOfPeer<WaitingCall>()
   readonly #waiting = new Set<WaitingCall>()
 
   constructor (init: PeerLimitsInit) {
@@ -63,32 +71,31 @@ export class PeerLimits {
   }
 
   get negotiating (): number {
-    return this.#negotiations.inUse
+    return this.#slots.negotiating
   }
 
   /**
    * The streams that are open, or about to be
    */
   get open (): number {
-    let open = 0
+    return this.#slots.open
+  }
 
-    for (const { streams } of this.#connections.values()) {
-      for (const { inUse } of streams.values()) {
-        open += inUse
-      }
-    }
-
-    return open
+  /**
+   * The streams of the protocol that are open on the connection, or about to be
+   */
+  openOn (connection: object, protocol: string): number {
+    return this.#slots.find(connection, protocol)?.inUse ?? 0
   }
 
   /**
    * Returns undefined where the call has to wait
    */
   take (call: Call): Permit | undefined {
-    const needs = call.needs()
+    const limits = this.#limitsOf(call)
 
-    if (this.#findTaken(call, needs, true) == null) {
-      return this.#take(call, needs)
+    if (this.#findTaken(call, limits, true) == null) {
+      return this.#take(call, limits)
     }
   }
 
@@ -96,24 +103,22 @@ export class PeerLimits {
    * For a call that is not to wait: its stream counts, whether there is room for it
    * or not
    */
-  force (call: Call): { permit: Permit, hasRoom: boolean } {
-    const needs = { ...call.needs(), negotiates: false, early: false }
-    const hasRoom = this.#findTaken(call, needs, false) == null
-
-    return { permit: this.#take(call, needs), hasRoom }
+  force (call: Call): Permit {
+    return this.#take(call, this.#limitsOf(call).filter(({ key }) => typeof key === 'string'))
   }
 
   /**
    * Wait for what `take` could not give. Rejects with the reason of the signal, a
    * QueueTimeoutError, or what `closed` or `stop` were called with.
    */
-  async wait (call: Call, { priority, order, timeout, signal }: QueueInit): Promise<Permit> {
+  async wait (call: Call, { signal, ...turn }: WaitInit): Promise<Permit> {
     signal?.throwIfAborted()
 
-    const slots = this.#findTaken(call, call.needs(), true)
+    const limits = this.#limitsOf(call)
+    const taken = this.#findTaken(call, limits, true)
 
-    if (slots == null) {
-      throw new Error('There is nothing to wait for')
+    if (taken == null) {
+      return this.#take(call, limits)
     }
 
     const { promise, resolve, reject } = Promise.withResolvers<Permit>()
@@ -130,10 +135,8 @@ export class PeerLimits {
 
     const waiting: WaitingCall = {
       call,
-      slots,
-      priority,
-      order,
-      timeout,
+      ...taken,
+      ...turn,
       since: 0,
       serve: permit => {
         leave()
@@ -154,8 +157,8 @@ export class PeerLimits {
 
     this.#waiting.add(waiting)
     signal?.addEventListener('abort', onAbort)
-    slots.wait(waiting)
-    this.#serve(slots)
+    taken.slots.wait(waiting)
+    this.#serve(taken.slots)
 
     // to return the promise itself would take longer for who came last
     const permit = await promise
@@ -178,12 +181,12 @@ export class PeerLimits {
    * rejected with the error
    */
   closed (connection: object, err: Error): void {
-    this.#connections.delete(connection)
+    this.#slots.delete(connection)
     this.#reject(this.#waitingFor(connection), err)
   }
 
   stop (err: Error): void {
-    this.#connections.clear()
+    this.#slots.clear()
     this.#reject([...this.#waiting], err)
   }
 
@@ -207,94 +210,56 @@ export class PeerLimits {
   }
 
   /**
-   * Something of what is needed of which there is none left. Those who come later
-   * wait behind those who wait already.
+   * What the call needs now
    */
-  #findTaken (call: Call, { protocols, negotiates, early }: Needs, isLast: boolean): Slots<WaitingCall> | undefined {
-    const connection = this.#connections.get(call.connection)
-    const isTaken = (slots: Slots<WaitingCall>, max: number): boolean => slots.inUse >= max || (isLast && slots.waiting > 0)
+  #limitsOf (call: Call): Limit[] {
+    const { protocols, negotiates, early } = call.needs()
+    const limits: Limit[] = protocols.map(protocol => ({ key: protocol, max: call.streamLimit(protocol).max }))
 
-    for (const protocol of protocols) {
-      const slots = connection?.streams.get(protocol)
-
-      if (slots != null && isTaken(slots, call.streamLimit(protocol).max)) {
-        return slots
-      }
-    }
-
-    if (negotiates && isTaken(this.#negotiations, this.#init.maxNegotiations)) {
-      return this.#negotiations
-    }
-
-    if (early && connection != null && isTaken(connection.early, this.#init.maxEarlyStreams)) {
-      return connection.early
-    }
-  }
-
-  #take ({ connection: key }: Call, needs: Needs): Permit {
-    let connection = this.#connections.get(key)
-
-    if (connection == null) {
-      connection = { streams: new Map(), early: new Slots() }
-      this.#connections.set(key, connection)
-    }
-
-    for (const protocol of needs.protocols) {
-      let slots = connection.streams.get(protocol)
-
-      if (slots == null) {
-        slots = new Slots()
-        connection.streams.set(protocol, slots)
-      }
-
-      slots.inUse++
-    }
-
-    if (needs.negotiates) {
-      this.#negotiations.inUse++
-    }
-
-    if (needs.early) {
-      connection.early.inUse++
-    }
-
-    return new Permit(needs, held => { this.#giveBack(key, connection, held) })
-  }
-
-  #giveBack (key: object, connection: ConnectionSlots, { protocols, negotiates, early }: Needs): void {
     if (negotiates) {
-      this.#negotiations.giveBack()
-      this.#serve(this.#negotiations)
-    }
-
-    for (const protocol of protocols) {
-      const slots = connection.streams.get(protocol)
-
-      if (slots != null) {
-        slots.giveBack()
-        this.#serve(slots)
-
-        if (slots.inUse === 0) {
-          connection.streams.delete(protocol)
-        }
-      }
+      limits.push({ key: HANDSHAKE, max: this.#init.maxNegotiations })
     }
 
     if (early) {
-      connection.early.giveBack()
-      this.#serve(connection.early)
+      limits.push({ key: EARLY, max: this.#init.maxEarlyStreams })
     }
 
-    // it may have been closed before
-    if (connection.streams.size === 0 && connection.early.inUse === 0 && this.#connections.get(key) === connection) {
-      this.#connections.delete(key)
-    }
+    return limits
+  }
 
+  /**
+   * Something of what is needed of which there is none left. Those who come later
+   * wait behind those who wait already.
+   */
+  #findTaken ({ connection }: Call, limits: Limit[], isLast: boolean): Taken | undefined {
+    for (const limit of limits) {
+      const slots = this.#slots.find(connection, limit.key)
+
+      if (slots != null && (slots.inUse >= limit.max || (isLast && slots.waiting > 0))) {
+        return { limit, slots }
+      }
+    }
+  }
+
+  #take ({ connection }: Call, limits: Limit[]): Permit {
+    const held = limits.map(({ key }): [Key, () => void] => {
+      const slots = this.#slots.take(connection, key)
+
+      return [key, () => { this.#giveBack(connection, key, slots) }]
+    })
+
+    return new Permit(held)
+  }
+
+  #giveBack (connection: object, key: Key, slots: Slots<WaitingCall>): void {
+    slots.giveBack()
+    this.#serve(slots)
+    this.#slots.tidy(connection, key, slots)
     this.#checkUnused()
   }
 
   #checkUnused (): void {
-    if (this.#connections.size === 0 && this.#negotiations.inUse === 0 && this.#waiting.size === 0) {
+    if (this.#slots.isEmpty && this.#waiting.size === 0) {
       this.#init.onUnused()
     }
   }
@@ -312,39 +277,33 @@ export class PeerLimits {
    */
   #reconsider (waiting: WaitingCall): boolean {
     const { call, slots } = waiting
-    const needs = call.needs()
-    const taken = this.#findTaken(call, needs, false)
+    const limits = this.#limitsOf(call)
+    const taken = this.#findTaken(call, limits, false)
 
-    if (taken === slots) {
+    if (taken?.slots === slots) {
       return false
     }
 
     if (taken == null) {
-      waiting.serve(this.#take(call, needs))
+      waiting.serve(this.#take(call, limits))
       return true
     }
 
     slots.leave(waiting)
-    waiting.slots = taken
-    taken.wait(waiting)
+    Object.assign(waiting, taken)
+    taken.slots.wait(waiting)
 
     return true
   }
 
-  #describeTimeout ({ call, slots, timeout }: WaitingCall): QueueTimeoutError {
-    const connection = this.#connections.get(call.connection)
-    const protocol = call.needs().protocols.find(protocol => connection?.streams.get(protocol) === slots)
-
-    if (protocol != null) {
-      const { max, option } = call.streamLimit(protocol)
-
-      return new QueueTimeoutError(`None of the ${slots.inUse} open streams of ${protocol} was closed within ${timeout}ms - close those that are not needed any more, or raise ${option}, which is ${max}, if the peer accepts more`)
+  #describeTimeout ({ call, limit: { key, max }, slots: { inUse }, timeout }: WaitingCall): QueueTimeoutError {
+    switch (key) {
+      case HANDSHAKE:
+        return new QueueTimeoutError(`The peer answered none of ${inUse} handshakes within ${timeout}ms - it may be overloaded, if it is only slow raise maxNegotiationsPerPeer, which is ${max}, or queueTimeout`)
+      case EARLY:
+        return new QueueTimeoutError(`The peer answered nothing on the connection within ${timeout}ms, ${inUse} streams were opened on it - it may be overloaded, if it is only slow raise queueTimeout`)
+      default:
+        return new QueueTimeoutError(`None of the ${inUse} open streams of ${key} was closed within ${timeout}ms - close those that are not needed any more, or raise ${call.streamLimit(key).option}, which is ${max}, if the peer accepts more`)
     }
-
-    if (slots === this.#negotiations) {
-      return new QueueTimeoutError(`The peer answered none of ${slots.inUse} handshakes within ${timeout}ms - it may be overloaded, if it is only slow raise maxNegotiationsPerPeer, which is ${this.#init.maxNegotiations}, or queueTimeout`)
-    }
-
-    return new QueueTimeoutError(`The peer answered nothing on the connection within ${timeout}ms, ${slots.inUse} streams were opened on it - it may be overloaded, if it is only slow raise queueTimeout`)
   }
 }

@@ -1,17 +1,14 @@
-import type { Needs } from './call.ts'
-
-const NOTHING: Needs = { protocols: [], negotiates: false, early: false }
+import { EARLY, HANDSHAKE } from './call.ts'
+import type { Key } from './call.ts'
 
 /**
- * What a call was given
+ * What a call was given, and how to give each of it back
  */
 export class Permit {
-  #held: Needs
-  readonly #giveBack: (held: Needs) => void
+  #held: Array<[Key, giveBack: () => void]>
 
-  constructor (held: Needs, giveBack: (held: Needs) => void) {
+  constructor (held: Array<[Key, giveBack: () => void]>) {
     this.#held = held
-    this.#giveBack = giveBack
   }
 
   /**
@@ -19,36 +16,35 @@ export class Permit {
    * it is closed, or was not opened.
    */
   bind (protocol: string): () => void {
-    const { protocols, negotiates, early } = this.#held
-    let bound: Needs | undefined = { protocols: [protocol], negotiates: false, early }
-
-    this.#held = { protocols: protocols.filter(other => other !== protocol), negotiates, early: false }
-
-    return () => {
-      if (bound != null) {
-        this.#giveBack(bound)
-        bound = undefined
-      }
-    }
+    return this.#part(key => key === protocol || key === EARLY)
   }
 
   /**
    * The peer has answered the handshake, or need not
    */
   negotiated (): void {
-    const { negotiates } = this.#held
-
-    this.#held = { ...this.#held, negotiates: false }
-    this.#giveBack({ ...NOTHING, negotiates })
+    this.#part(key => key === HANDSHAKE)()
   }
 
   /**
    * The call has come to its end: give back what no stream is bound to
    */
   release (): void {
-    const held = this.#held
+    this.#part(() => true)()
+  }
 
-    this.#held = NOTHING
-    this.#giveBack(held)
+  /**
+   * Returns a function that gives these back, once
+   */
+  #part (isPart: (key: Key) => boolean): () => void {
+    const part = this.#held.filter(([key]) => isPart(key))
+
+    this.#held = this.#held.filter(([key]) => !isPart(key))
+
+    return () => {
+      for (const [, giveBack] of part.splice(0)) {
+        giveBack()
+      }
+    }
   }
 }

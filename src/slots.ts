@@ -1,8 +1,7 @@
 /**
- * Something of which there may be only so many at a time, and those who wait for
- * one: higher priority first, then first in, first out.
+ * Whose turn it is: higher priority first, then first in, first out
  */
-export interface Waiter {
+export interface Turn {
   readonly priority: number
 
   /**
@@ -11,14 +10,16 @@ export interface Waiter {
   readonly order: number
 
   /**
-   * When it began to wait
-   */
-  since: number
-
-  /**
    * For how long nothing may be given back until it gives up, in ms
    */
   readonly timeout: number
+}
+
+export interface Waiter extends Turn {
+  /**
+   * When it began to wait
+   */
+  since: number
 
   /**
    * It has given up, and does not wait any more
@@ -26,11 +27,15 @@ export interface Waiter {
   onTimeout(): void
 }
 
-export function goesBefore (a: Waiter, b: Waiter): boolean {
+export function goesBefore (a: Turn, b: Turn): boolean {
   return a.priority === b.priority ? a.order < b.order : a.priority > b.priority
 }
 
-export class Slots<W extends Waiter> {
+/**
+ * Something of which there may be only so many at a time, and those who wait for
+ * one
+ */
+export class Slots<W extends Waiter = Waiter> {
   inUse = 0
   readonly #waiters: W[] = []
   #givenBackAt = 0

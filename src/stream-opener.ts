@@ -1,4 +1,4 @@
-import { isPeerId, NotStartedError, serviceCapabilities, serviceDependencies } from '@libp2p/interface'
+import { isPeerId, serviceCapabilities, serviceDependencies } from '@libp2p/interface'
 import { Admission } from './admission.ts'
 import { ConnectionOpener } from './connection-opener.ts'
 import { Intercept } from './intercept.ts'
@@ -7,7 +7,7 @@ import { ListenerGuard } from './listener-guard.ts'
 import { Metrics } from './metrics.ts'
 import { Negotiations } from './negotiations.ts'
 import { readCallOptions, readProtocols } from './options.ts'
-import type { Request } from './connection-opener.ts'
+import type { Request } from './admission.ts'
 import type { OpenStreamOnOptions, OpenStreamOptions, PeerStatus, StreamOpenerComponents, StreamOpener as StreamOpenerInterface } from './index.ts'
 import type { Settings } from './options.ts'
 import type { Connection, DialTarget, Logger, NewStreamOptions, PeerId, Startable, Stream } from '@libp2p/interface'
@@ -77,6 +77,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
 
     this.#started = true
     this.#known.start(connections)
+    this.#admission.start()
 
     if (this.#settings.resume) {
       this.#known.remember()
@@ -153,7 +154,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
     const connection = existing ?? await connectionManager.openConnection(peer, options)
 
     try {
-      return await this.#open(connection, request)
+      return await this.#opener.open(connection, request)
     } catch (err: any) {
       if (!BEFORE_FIRST_BYTE.includes(err.name)) {
         throw err
@@ -162,7 +163,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
       this.#log('%p lost connection %s while a stream was opened, trying another one - %e', connection.remotePeer, connection.id, err)
     }
 
-    return this.#open(this.#findConnection(connection.remotePeer, connection) ?? await connectionManager.openConnection(peer, { ...options, force: true }), request)
+    return this.#opener.open(this.#findConnection(connection.remotePeer, connection) ?? await connectionManager.openConnection(peer, { ...options, force: true }), request)
   }
 
   /**
@@ -177,7 +178,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
   }
 
   async newStreamOn (connection: Connection, protocols: string | string[], options: OpenStreamOnOptions = {}): Promise<Stream> {
-    return this.#open(connection, this.#read(protocols, options))
+    return this.#opener.open(connection, this.#read(protocols, options))
   }
 
   #read (protocols: string | string[], options: OpenStreamOnOptions): Request {
@@ -198,7 +199,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
     const mayWait = protocols.every(protocol => this.#admission.ownLimit(protocol, options) == null)
 
     try {
-      return await this.#open(connection, {
+      return await this.#opener.open(connection, {
         protocols: [...new Set(protocols)],
         settings: mayWait ? this.#settings : { ...this.#settings, queue: false },
         options,
@@ -213,13 +214,5 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
     }
 
     return this.#intercept.newStream(connection, protocols, options)
-  }
-
-  async #open (connection: Connection, request: Request): Promise<Stream> {
-    if (!this.#started) {
-      throw new NotStartedError('The stream opener is not started')
-    }
-
-    return this.#opener.open(connection, request)
   }
 }
