@@ -65,6 +65,13 @@ async function turn (): Promise<void> {
   await new Promise<void>(resolve => { setImmediate(resolve) })
 }
 
+/**
+ * From here on identify is always on its way
+ */
+function silenceIdentify (node: Libp2p<OpenerServices>): void {
+  node.services.identify.identify = async () => new Promise(() => {})
+}
+
 describe.each(SOCKET_TRANSPORTS)('a burst of streams over %s, with every default untouched at both ends', transport => {
   let forked: ForkedListener
 
@@ -647,4 +654,24 @@ it('status() names every peer that is connected, and what it speaks', async () =
 
   expect(peers.map(String)).to.deep.equal([listener.peerId.toString()])
   expect(dialer.services.streamOpener.status(dialer.peerId)).to.deep.equal({ peerId: dialer.peerId, ...NOTHING, protocols: [] })
+})
+
+it.each(SOCKET_TRANSPORTS)('the slot of a handshake over %s comes back before middleware runs, which may open streams itself', async transport => {
+  dialer = await createOpenerNode()
+  listener = await createStockNode(transport)
+  await listener.handle(ECHO, echo)
+  silenceIdentify(dialer)
+  const connection = await dialer.dial(addressOf(listener))
+  const { registrar } = (dialer as unknown as { components: { registrar: Registrar } }).components
+  const paths: string[] = []
+  let seen: unknown
+  registrar.use(ECHO, [(stream, connection, next) => {
+    seen = status()
+    next(stream, connection)
+  }])
+
+  const stream = await dialer.services.streamOpener.newStreamOn(connection, ECHO, { onProgress: evt => { paths.push(evt.type) } })
+  expect(paths).to.include('stream-opener:early')
+  expect(seen).to.deep.equal({ open: 1, negotiating: 0, queued: 0 })
+  expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
 })

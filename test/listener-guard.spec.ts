@@ -163,7 +163,12 @@ describe.each(TRANSPORTS)('over %s', transport => {
     const gone = (): void => { calls.push('gone') }
     const controller = new AbortController()
 
-    stream.addEventListener('remoteCloseWrite', () => { calls.push('function') })
+    const targets: unknown[] = []
+
+    stream.addEventListener('remoteCloseWrite', evt => {
+      calls.push('function')
+      targets.push(evt.target)
+    })
     stream.addEventListener('remoteCloseWrite', () => { calls.push('once') }, { once: true })
     stream.addEventListener('remoteCloseWrite', { handleEvent: () => { calls.push('object') } })
     stream.addEventListener('remoteCloseWrite', gone)
@@ -175,6 +180,7 @@ describe.each(TRANSPORTS)('over %s', transport => {
     await turn()
     await turn()
     expect(calls).to.deep.equal(['function', 'once', 'object'])
+    expect(targets[0]).to.equal(stream)
 
     stream.addEventListener('remoteCloseWrite', () => { calls.push('later') })
     await turn()

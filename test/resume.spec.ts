@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { addressOf, connectIdentified, createOpenerNode, createStockNode, stopNodes, TRANSPORTS } from './fixtures/nodes.ts'
 import { bytes, closed, ECHO, echo, exchange, replacedMethods } from './fixtures/streams.ts'
 import type { OpenerServices } from './fixtures/nodes.ts'
-import type { Connection, Libp2p } from '@libp2p/interface'
+import type { Connection, Libp2p, Startable } from '@libp2p/interface'
 
 let dialer: Libp2p<OpenerServices>
 let listener: Libp2p
@@ -124,5 +124,21 @@ describe.each(TRANSPORTS)('resume over %s', transport => {
     const stream = await dialer.services.streamOpener.newStream(addressOf(listener), ECHO)
     expect(replacedMethods(stream)).to.include('send')
     expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+  })
+
+  it('opens nothing if the service is stopped while the peer store is read', async () => {
+    dialer = await createOpenerNode({ resume: true })
+    listener = await createStockNode(transport)
+    await listener.handle(ECHO, echo)
+    await connectIdentified(dialer, listener)
+    await remembered()
+    const connection = await reconnect()
+    const opening = dialer.services.streamOpener.newStreamOn(connection, ECHO)
+
+    await Promise.all([
+      (dialer.services.streamOpener as unknown as Startable).stop(),
+      expect(opening).rejects.toThrow(expect.objectContaining({ name: 'NotStartedError' }))
+    ])
+    expect(connection.streams.filter(({ protocol }) => protocol === ECHO)).to.deep.equal([])
   })
 })
