@@ -3,7 +3,8 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/**/*.spec.ts'],
-    testTimeout: 60_000,
-    hookTimeout: 60_000
+    // they end what hangs, how long something takes is not tested
+    testTimeout: 300_000,
+    hookTimeout: 300_000
   }
 })

@@ -13,10 +13,12 @@
  *
  * - a byte of the answer, or the FIN of the listener
  * - the echo of a stream whose handshake was sent after this echo had arrived
- * - or when FIN_DELAY has passed
+ * - or when FIN_DELAY has passed, and more where echoes took longer of late than the
+ *   fastest of the connection: a listener that is busy also takes its time to call
+ *   the handler
  */
 import { raceSignal } from 'race-signal'
-import { FIN_DELAY } from './constants.ts'
+import { BUSY_FIN_DELAY_FACTOR, BUSY_MEMORY, FIN_DELAY, FIRST_ECHOES_BEHIND, MAX_FIN_DELAY } from './constants.ts'
 import { override } from './override.ts'
 import type { MuxedStream } from './muxer-access.ts'
 import type { Override } from './override.ts'
@@ -53,6 +55,8 @@ export interface HeldFinInit {
  * their streams arrived
  */
 export class HeldFins {
+  #fastest = Infinity
+  #behind = FIRST_ECHOES_BEHIND
   readonly #fins = new Map<HeldFin, number>()
 
   add (fin: HeldFin, echoedAt: number): void {
@@ -64,10 +68,22 @@ export class HeldFins {
   }
 
   /**
+   * How long a FIN stays behind the echo, in ms
+   */
+  get delay (): number {
+    return Math.min(FIN_DELAY + BUSY_FIN_DELAY_FACTOR * this.#behind, MAX_FIN_DELAY)
+  }
+
+  /**
    * The listener has answered something that was sent at this time, so it has
    * finished what it had to do for the echoes that had arrived by then
    */
   answered (sentAt: number): void {
+    const took = performance.now() - sentAt
+
+    this.#fastest = Math.min(this.#fastest, took)
+    this.#behind = Math.max(took - this.#fastest, this.#behind * BUSY_MEMORY)
+
     for (const [fin, echoedAt] of [...this.#fins]) {
       if (echoedAt < sentAt) {
         fin.release()
@@ -166,7 +182,7 @@ export class HeldFin {
     }
 
     if (!this.#released && this.#echoedAt != null && heldFins != null && muxer.status === 'open') {
-      const wait = this.#echoedAt + FIN_DELAY - performance.now()
+      const wait = this.#echoedAt + heldFins.delay - performance.now()
 
       if (wait > 0) {
         this.#timer = setTimeout(() => { this.release() }, wait)

@@ -105,7 +105,7 @@ describe.each(SOCKET_TRANSPORTS)('a burst of streams over %s, with every default
     expect(served).to.deep.equal(Array.from({ length: count }, (_, i) => i))
     expect(most).to.equal(32)
     expect(dialer.services.streamOpener.status(connection.remotePeer)).to.include(NOTHING)
-  }, 120_000)
+  })
 
   it('200 straight after the dial all succeed, a hundred times', async () => {
     const { addr } = forked
@@ -122,7 +122,7 @@ describe.each(SOCKET_TRANSPORTS)('a burst of streams over %s, with every default
       expect(node.getConnections()).to.have.length(1)
       await node.stop()
     }
-  }, 300_000)
+  })
 })
 
 describe.each(SOCKET_TRANSPORTS)('a peer over %s that never answers', transport => {
@@ -639,7 +639,7 @@ describe.each(SOCKET_TRANSPORTS)('whatever happens over %s', transport => {
     }), { numRuns: 150, endOnFailure: true })
 
     expect([...outcomes.keys()]).to.include.members(['opened', 'AbortError'])
-  }, 120_000)
+  })
 })
 
 it('status() names every peer that is connected, and what it speaks', async () => {

@@ -50,7 +50,7 @@ describe.each(SOCKET_TRANSPORTS)('requests to a guarded listener in another proc
 
     expect(answered).to.equal(10_000)
     expect(connection.streams.filter(({ direction }) => direction === 'outbound')).to.deep.equal([])
-  }, 120_000)
+  })
 })
 
 describe.each(SOCKET_TRANSPORTS)('over %s', transport => {
