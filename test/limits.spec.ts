@@ -316,11 +316,14 @@ describe.each(SOCKET_TRANSPORTS)('a slot over %s comes back once', transport => 
       stream.abort(new Error('Enough'))
     },
     'when the peer resets it': async () => {
-      const stream = await open('/reset/1.0.0')
-
-      // over QUIC this looks like the end of the answer
-      await Promise.race([closed(stream), pEvent(stream as any, 'remoteCloseWrite')])
-      await stream.close()
+      await open('/reset/1.0.0').then(async stream => {
+        // over QUIC this looks like the end of the answer
+        await Promise.race([closed(stream), pEvent(stream as any, 'remoteCloseWrite')])
+        await stream.close()
+      }, err => {
+        // the reset has overtaken the echo, now or before
+        expect(err.name).to.be.oneOf(['UnexpectedEOFError', 'StreamResetError'])
+      })
     },
     'when the peer does not speak the protocol after all': async () => {
       // it only goes that far for the first time
