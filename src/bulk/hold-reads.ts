@@ -1,0 +1,219 @@
+/**
+ * Keeps the peer from sending more than is read.
+ *
+ * `stream.pause()` does not do that. Over QUIC it is not passed on: the stream goes
+ * on reading, and aborts itself when 4 MiB are waiting. yamux streams resume by
+ * opening their window before the data that is waiting was read, and when it has
+ * grown to its maximum of 16 MiB it is more than they will hold.
+ *
+ * So here it is what makes the peer wait that is held: the window updates of yamux,
+ * and the reads of QUIC, behind which quinn has a window of its own. All else is
+ * paused. Like the muxer of a connection this is behind the public interfaces of
+ * libp2p, and feature-detected.
+ */
+import { override } from '../override.ts'
+import type { Override } from '../override.ts'
+import type { Logger, Stream } from '@libp2p/interface'
+
+export interface ReadHold {
+  hold(): void
+  release(): void
+
+  /**
+   * Leave nothing behind
+   */
+  restore(): void
+}
+
+export interface ReadHoldInit {
+  /**
+   * How many bytes may be under way after `hold` was called, where that can be chosen
+   */
+  window: number
+
+  /**
+   * The stream has not ended, reading has failed - which QUIC streams report as an
+   * end
+   */
+  onError(err: Error): void
+}
+
+type YamuxStream = Stream & { sendWindowUpdate(): void, maxStreamWindowSize?: number }
+type QuicStream = Stream & { readFromStream(): Promise<void>, onData(data: unknown): void, onRemoteCloseWrite(): void }
+
+export function holdReads (stream: Stream, init: ReadHoldInit): ReadHold {
+  if (isYamuxStream(stream)) {
+    return new YamuxHold(stream, init)
+  }
+
+  return isQuicStream(stream) ? new QuicHold(stream, init) : new PauseHold(stream)
+}
+
+function isYamuxStream (stream: Stream): stream is YamuxStream {
+  return typeof (stream as Partial<YamuxStream>).sendWindowUpdate === 'function'
+}
+
+function isQuicStream (stream: Stream): stream is QuicStream {
+  return typeof (stream as Partial<QuicStream>).readFromStream === 'function'
+}
+
+function canReceive (stream: Stream): boolean {
+  return stream.status === 'open' && stream.remoteWriteStatus === 'writable'
+}
+
+class YamuxHold implements ReadHold {
+  #isHeld = false
+  readonly #maxWindow?: number
+  readonly #stream: YamuxStream
+  readonly #updates: Override<Pick<YamuxStream, 'sendWindowUpdate'>>
+
+  constructor (stream: YamuxStream, { window }: ReadHoldInit) {
+    this.#stream = stream
+    this.#updates = override<Pick<YamuxStream, 'sendWindowUpdate'>>(stream, {
+      sendWindowUpdate: () => {
+        if (!this.#isHeld) {
+          this.#updates.original.sendWindowUpdate.call(stream)
+        }
+      }
+    })
+
+    if (stream.maxStreamWindowSize != null && stream.maxStreamWindowSize > window) {
+      this.#maxWindow = stream.maxStreamWindowSize
+      stream.maxStreamWindowSize = window
+    }
+  }
+
+  hold (): void {
+    this.#isHeld = true
+  }
+
+  release (): void {
+    if (!this.#isHeld) {
+      return
+    }
+
+    this.#isHeld = false
+
+    if (canReceive(this.#stream)) {
+      this.#stream.sendWindowUpdate()
+    }
+  }
+
+  restore (): void {
+    this.release()
+    this.#updates.restore()
+
+    if (this.#maxWindow != null) {
+      this.#stream.maxStreamWindowSize = this.#maxWindow
+    }
+  }
+}
+
+/**
+ * What ends the loop that reads from a QUIC stream, which takes it for the stream
+ * being closed because of the code
+ */
+const PARK = Object.assign(new Error('Reading is held'), { code: 'Unknown' })
+
+class QuicHold implements ReadHold {
+  #isHeld = false
+  #isParking = false
+  #isParked = false
+  readonly #stream: QuicStream
+  readonly #hooks: Override<Pick<QuicStream, 'onData' | 'onRemoteCloseWrite' | 'log'>>
+
+  constructor (stream: QuicStream, { onError }: ReadHoldInit) {
+    this.#stream = stream
+    this.#hooks = override<Pick<QuicStream, 'onData' | 'onRemoteCloseWrite' | 'log'>>(stream, {
+      onData: data => {
+        this.#hooks.original.onData.call(stream, data)
+        this.#park()
+      },
+
+      onRemoteCloseWrite: () => {
+        if (this.#isParking) {
+          this.#isParking = false
+          this.#isParked = true
+          return
+        }
+
+        this.#hooks.original.onRemoteCloseWrite.call(stream)
+      },
+
+      log: spyOnErrors(stream.log, onError)
+    })
+  }
+
+  hold (): void {
+    this.#isHeld = true
+  }
+
+  release (): void {
+    this.#isHeld = false
+
+    if (this.#isParked) {
+      this.#isParked = false
+
+      if (canReceive(this.#stream)) {
+        void this.#stream.readFromStream()
+      }
+    }
+  }
+
+  restore (): void {
+    this.release()
+    this.#hooks.restore()
+  }
+
+  #park (): void {
+    if (this.#isHeld && !this.#isParked && canReceive(this.#stream)) {
+      this.#isParking = true
+
+      throw PARK
+    }
+  }
+}
+
+/**
+ * The only place where a QUIC stream says that it was reset, or that the connection
+ * was lost, is its log - to everybody else it is the end of the data
+ */
+function spyOnErrors (log: Logger, onError: (err: Error) => void): Logger {
+  return Object.assign((formatter: any, ...args: any[]) => { log(formatter, ...args) }, log, {
+    trace: (formatter: any, ...args: any[]) => {
+      if (args[0] instanceof Error && args[0] !== PARK) {
+        onError(args[0])
+      }
+
+      log.trace(formatter, ...args)
+    }
+  })
+}
+
+class PauseHold implements ReadHold {
+  #isResuming = false
+  readonly #stream: Stream
+
+  constructor (stream: Stream) {
+    this.#stream = stream
+  }
+
+  hold (): void {
+    // a stream that is paused by what it emits while it resumes goes on receiving
+    if (!this.#isResuming && this.#stream.readStatus === 'readable') {
+      this.#stream.pause()
+    }
+  }
+
+  release (): void {
+    if (this.#stream.readStatus === 'paused') {
+      this.#isResuming = true
+      this.#stream.resume()
+      this.#isResuming = false
+    }
+  }
+
+  restore (): void {
+    this.release()
+  }
+}
