@@ -119,33 +119,21 @@ class QuicHold implements ReadHold {
   #isHeld = false
   #isParking = false
   #isParked = false
+  #reads?: Override<Pick<QuicStream, 'onData' | 'onRemoteCloseWrite'>>
   readonly #stream: QuicStream
-  readonly #hooks: Override<Pick<QuicStream, 'onData' | 'onRemoteCloseWrite' | 'log'>>
+  readonly #log: Override<Pick<QuicStream, 'log'>>
 
   constructor (stream: QuicStream, { onError }: ReadHoldInit) {
     this.#stream = stream
-    this.#hooks = override<Pick<QuicStream, 'onData' | 'onRemoteCloseWrite' | 'log'>>(stream, {
-      onData: data => {
-        this.#hooks.original.onData.call(stream, data)
-        this.#park()
-      },
-
-      onRemoteCloseWrite: () => {
-        if (this.#isParking) {
-          this.#isParking = false
-          this.#isParked = true
-          return
-        }
-
-        this.#hooks.original.onRemoteCloseWrite.call(stream)
-      },
-
-      log: spyOnErrors(stream.log, onError)
-    })
+    this.#log = override<Pick<QuicStream, 'log'>>(stream, { log: spyOnErrors(stream.log, onError) })
   }
 
   hold (): void {
     this.#isHeld = true
+
+    // not before there was data: until then the methods may be those of a
+    // negotiation, which puts back what it found
+    this.#reads ??= this.#override()
   }
 
   release (): void {
@@ -162,15 +150,34 @@ class QuicHold implements ReadHold {
 
   restore (): void {
     this.release()
-    this.#hooks.restore()
+    this.#reads?.restore()
+    this.#log.restore()
   }
 
-  #park (): void {
-    if (this.#isHeld && !this.#isParked && canReceive(this.#stream)) {
-      this.#isParking = true
+  #override (): Override<Pick<QuicStream, 'onData' | 'onRemoteCloseWrite'>> {
+    const stream = this.#stream
+    const reads = override<Pick<QuicStream, 'onData' | 'onRemoteCloseWrite'>>(stream, {
+      onData: data => {
+        reads.original.onData.call(stream, data)
 
-      throw PARK
-    }
+        if (this.#isHeld && canReceive(stream)) {
+          this.#isParking = true
+
+          throw PARK
+        }
+      },
+
+      onRemoteCloseWrite: () => {
+        if (this.#isParking) {
+          this.#isParking = false
+          this.#isParked = true
+        } else {
+          reads.original.onRemoteCloseWrite.call(stream)
+        }
+      }
+    })
+
+    return reads
   }
 }
 

@@ -218,7 +218,9 @@ class Receiving {
       this.#receivedFin = true
     } else if (readStatus === 'closing' || readStatus === 'closed') {
       this.#fail(new StreamStateError(`Cannot read from a stream that is ${readStatus}`))
-    } else if (readStatus === 'paused') {
+    }
+
+    if (readStatus === 'paused') {
       this.#stream.resume()
     }
   }

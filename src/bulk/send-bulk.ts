@@ -172,7 +172,9 @@ class Sending {
     this.#checkStream()
     this.#writer.flush()
     this.#isClosing = true
-    await this.#unlessFailed(this.#stream.close(this.#options))
+
+    // without the signal: streams leave listeners on it, and are aborted anyway
+    await this.#unlessFailed(this.#stream.close())
   }
 
   #checkStream (): void {

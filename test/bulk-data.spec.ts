@@ -1,0 +1,742 @@
+import { createReadStream } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { pipe } from 'it-pipe'
+import { Uint8ArrayList } from 'uint8arraylist'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { BulkTransferError } from '../src/bulk/bulk-transfer-error.ts'
+import { receiveBulk } from '../src/bulk/receive-bulk.ts'
+import { sendBulk } from '../src/bulk/send-bulk.ts'
+import { bytesOf, digestOf, turn, until, watchBuffered } from './fixtures/bulk-data.ts'
+import { ENDLESS, FAST, forkBulkListener } from './fixtures/bulk-listener.ts'
+import { addressOf, connectIdentified, createOpenerNode, createStockNode, stopNodes, TRANSPORTS } from './fixtures/nodes.ts'
+import { bytes, pattern, readAll, replacedMethods } from './fixtures/streams.ts'
+import type { BulkProgress } from '../src/bulk/report-progress.ts'
+import type { BulkListener } from './fixtures/bulk-listener.ts'
+import type { OpenerServices } from './fixtures/nodes.ts'
+import type { Libp2p, Stream } from '@libp2p/interface'
+
+const BULK = '/bulk/1.0.0'
+const MIB = 1024 * 1024
+
+/**
+ * What the sender holds at most: the write buffer, a block of small chunks, and the
+ * chunk that it could not pass on yet
+ */
+const MAX_SENDING = MIB + 128 * 1024
+
+/**
+ * What waits for a reader at most, over yamux with what is under way
+ */
+const MAX_RECEIVING = 4 * MIB
+
+/**
+ * What quinn holds: the send window of the one end and the receive window of the
+ * other one, both 10 MB by default
+ */
+const MAX_NATIVE = 20_000_000 + 2 * MIB
+
+const LISTENED_TO = ['message', 'remoteCloseWrite', 'close', 'drain', 'idle', 'end']
+
+function listenersOf (stream: Stream): Record<string, number> {
+  const target = stream as Stream & { listenerCount(type: string): number }
+
+  return Object.fromEntries(LISTENED_TO.map(type => [type, target.listenerCount(type)]))
+}
+
+/**
+ * A signal that knows who listens
+ */
+function countedSignal (): { controller: AbortController, listeners(): number } {
+  const controller = new AbortController()
+  const { signal } = controller
+  const listeners = new Set<unknown>()
+  const { addEventListener, removeEventListener } = signal
+
+  signal.addEventListener = (...args: any[]) => {
+    listeners.add(args[1])
+    addEventListener.apply(signal, args as any)
+  }
+  signal.removeEventListener = (...args: any[]) => {
+    listeners.delete(args[1])
+    removeEventListener.apply(signal, args as any)
+  }
+
+  return { controller, listeners: () => listeners.size }
+}
+
+/**
+ * A source of which it is known how much was taken from it, and whether it was told
+ * to stop
+ */
+class WatchedSource {
+  taken = 0
+  isStopped = false
+  readonly #source: Iterable<Uint8Array>
+  readonly #afterEach: () => Promise<unknown>
+
+  constructor (source: Iterable<Uint8Array>, afterEach: () => Promise<unknown> = async () => {}) {
+    this.#source = source
+    this.#afterEach = afterEach
+  }
+
+  async * [Symbol.asyncIterator] (): AsyncGenerator<Uint8Array> {
+    try {
+      for (const chunk of this.#source) {
+        this.taken += chunk.byteLength
+        yield chunk
+        await this.#afterEach()
+      }
+    } finally {
+      this.isStopped = true
+    }
+  }
+}
+
+async function failureOf (transfer: Promise<unknown>): Promise<BulkTransferError> {
+  const err = await transfer.then(() => { throw new Error('It did not fail') }, err => err)
+  expect(err).to.be.instanceOf(BulkTransferError)
+
+  return err
+}
+
+function toWebStream (source: Iterable<Uint8Array>): ReadableStream<Uint8Array> {
+  return Readable.toWeb(Readable.from(source)) as ReadableStream<Uint8Array>
+}
+
+async function drop (source: AsyncIterable<Uint8Array>): Promise<number> {
+  let bytes = 0
+
+  for await (const chunk of source) {
+    bytes += chunk.byteLength
+  }
+
+  return bytes
+}
+
+/**
+ * Leaves the loop with the first chunk
+ */
+async function firstOf (source: AsyncIterable<Uint8Array>): Promise<Uint8Array | undefined> {
+  let first: Uint8Array | undefined
+
+  for await (const chunk of source) {
+    first ??= chunk
+
+    if (first.byteLength > 0) {
+      break
+    }
+  }
+
+  return first
+}
+
+function * chunksOfSizes (sizes: Iterable<number>): Generator<Uint8Array> {
+  for (const size of sizes) {
+    yield * bytesOf(size, Math.max(size, 1))
+  }
+}
+
+/**
+ * Sizes on both sides of every limit that there is
+ */
+const ODD_SIZES = [1, 2, 65_535, 65_536, 65_537, 16_383, 16_384, 16_385, 3, 1_000_003, 0, 7, MIB, 12_345, 262_131, 4_096, 1]
+
+const SOURCES: Array<[string, () => Iterable<Uint8Array>]> = [
+  ['chunks of odd sizes', () => chunksOfSizes([...ODD_SIZES, ...ODD_SIZES.toReversed()])],
+  ['a hundred thousand tiny chunks', () => chunksOfSizes(Array.from({ length: 100_000 }, (_, i) => i % 13))],
+  ['nothing', () => []],
+  ['a single byte', () => bytesOf(1)],
+  ['one huge chunk', () => [pattern(24 * MIB + 1)]],
+  ['chunks that are empty', () => [new Uint8Array(0), new Uint8Array(0)]],
+  ['a lot', () => bytesOf(40 * MIB + 5)]
+]
+
+describe.each(TRANSPORTS)('bulk data over %s', transport => {
+  let dialer: Libp2p<OpenerServices>
+  let listener: Libp2p
+  let inbound: PromiseWithResolvers<Stream>
+
+  beforeAll(async () => {
+    dialer = await createOpenerNode()
+    listener = await createStockNode(transport)
+    await listener.handle(BULK, stream => { inbound.resolve(stream) })
+    await connectIdentified(dialer, listener)
+  })
+
+  beforeEach(() => {
+    inbound = Promise.withResolvers()
+  })
+
+  afterEach(() => {
+    for (const connection of [...dialer.getConnections(), ...listener.getConnections()]) {
+      for (const stream of connection.streams) {
+        if (stream.protocol === BULK) {
+          stream.abort(new Error('The test is over'))
+        }
+      }
+    }
+  })
+
+  afterAll(async () => {
+    await stopNodes(dialer, listener)
+  })
+
+  async function open (): Promise<{ outbound: Stream, remote: Stream }> {
+    const outbound = await dialer.services.streamOpener.newStream(addressOf(listener), BULK)
+
+    return { outbound, remote: await inbound.promise }
+  }
+
+  it.each(SOURCES)('takes %s to the other end', async (_, source) => {
+    const { outbound, remote } = await open()
+    const expected = await digestOf(source())
+    const [result, digest] = await Promise.all([
+      sendBulk(outbound, source()),
+      digestOf(receiveBulk(remote))
+    ])
+
+    expect(digest).to.deep.equal(expected)
+    expect(result.bytes).to.equal(expected.bytes)
+    expect(result.duration).to.be.at.least(0)
+    expect(outbound.writeStatus).to.equal('closed')
+    expect(outbound.status).to.equal('open')
+  })
+
+  it('takes data the other way, on a stream that was handed out before it was confirmed', async () => {
+    const outbound = await dialer.services.streamOpener.newStream(addressOf(listener), BULK)
+    const receiving = digestOf(receiveBulk(outbound))
+    await sendBulk(await inbound.promise, bytesOf(20 * MIB))
+
+    expect(await receiving).to.deep.equal(await digestOf(bytesOf(20 * MIB)))
+    await outbound.close()
+    expect(replacedMethods(outbound)).to.deep.equal([])
+  })
+
+  it('takes data both ways at once', async () => {
+    const { outbound, remote } = await open()
+    const expected = await digestOf(bytesOf(10 * MIB))
+    const [there, back] = await Promise.all([
+      digestOf(receiveBulk(remote)),
+      digestOf(receiveBulk(outbound)),
+      sendBulk(outbound, bytesOf(10 * MIB)),
+      sendBulk(remote, bytesOf(10 * MIB))
+    ])
+
+    expect(there).to.deep.equal(expected)
+    expect(back).to.deep.equal(expected)
+  })
+
+  it('reaches a stock reader, and reads from a stock writer', async () => {
+    const { outbound, remote } = await open()
+    const [received] = await Promise.all([readAll(remote), sendBulk(outbound, bytesOf(3 * MIB))])
+    const [answer] = await Promise.all([
+      digestOf(receiveBulk(outbound)),
+      (async () => {
+        for (const chunk of bytesOf(3 * MIB)) {
+          remote.send(chunk)
+          await turn()
+        }
+
+        await remote.close()
+      })()
+    ])
+
+    expect(await digestOf([received])).to.deep.equal(await digestOf(bytesOf(3 * MIB)))
+    expect(answer).to.deep.equal(await digestOf(bytesOf(3 * MIB)))
+  })
+
+  it('reads what came, and ended, before anybody looked', async () => {
+    const { outbound, remote } = await open()
+    await sendBulk(outbound, bytesOf(100_000))
+    await until(() => remote.remoteWriteStatus === 'closed' && remote.readBufferLength === 100_000)
+
+    expect(await digestOf(receiveBulk(remote))).to.deep.equal(await digestOf(bytesOf(100_000)))
+  })
+
+  it('reads a stream that was paused, and one that has only its end left', async () => {
+    const { outbound, remote } = await open()
+    remote.pause()
+    await sendBulk(outbound, bytesOf(100_000))
+    await until(() => remote.remoteWriteStatus === 'closed' && remote.readBufferLength === 100_000)
+
+    expect(await digestOf(receiveBulk(remote))).to.deep.equal(await digestOf(bytesOf(100_000)))
+    expect(await drop(receiveBulk(remote))).to.equal(0)
+  })
+
+  it('is a part of a pipe', async () => {
+    const { outbound, remote } = await open()
+    const [, digest] = await Promise.all([
+      pipe(
+        () => bytesOf(5 * MIB),
+        async function * (source: Iterable<Uint8Array>) {
+          for (const chunk of source) {
+            yield new Uint8ArrayList(chunk.subarray(0, 100), chunk.subarray(100))
+          }
+        },
+        async source => sendBulk(outbound, source)
+      ),
+      pipe(receiveBulk(remote), async source => digestOf(source))
+    ])
+
+    expect(digest).to.deep.equal(await digestOf(bytesOf(5 * MIB)))
+  })
+
+  it('sends a file', async () => {
+    const { outbound, remote } = await open()
+    const directory = await mkdtemp(join(tmpdir(), 'bulk-'))
+    const data = pattern(3 * MIB + 11)
+
+    try {
+      await writeFile(join(directory, 'file'), data)
+      const file = createReadStream(join(directory, 'file'))
+      const [, digest] = await Promise.all([sendBulk(outbound, file), digestOf(receiveBulk(remote))])
+
+      expect(digest).to.deep.equal(await digestOf([data]))
+      expect(file.destroyed).to.equal(true)
+    } finally {
+      await rm(directory, { recursive: true })
+    }
+  })
+
+  it.each([
+    ['that can be iterated', (source: ReadableStream<Uint8Array>) => source],
+    ['that can only be read', (source: ReadableStream<Uint8Array>) => ({ getReader: () => source.getReader() }) as ReadableStream<Uint8Array>]
+  ])('sends a Web stream %s, and cancels it', async (_, convert) => {
+    const { outbound, remote } = await open()
+    const [, digest] = await Promise.all([
+      sendBulk(outbound, convert(toWebStream(bytesOf(2 * MIB)))),
+      digestOf(receiveBulk(remote))
+    ])
+
+    expect(digest).to.deep.equal(await digestOf(bytesOf(2 * MIB)))
+
+    const cancelled = Promise.withResolvers<void>()
+    const endless = new ReadableStream<Uint8Array>({
+      pull: controller => { controller.enqueue(pattern(1000)) },
+      cancel: () => { cancelled.resolve() }
+    })
+    const { outbound: second } = await open()
+    const sending = failureOf(sendBulk(second, convert(endless)))
+    second.abort(new Error('no more'))
+
+    await sending
+    await cancelled.promise
+  })
+
+  it('sends what it has when the source takes its time', async () => {
+    const { outbound, remote } = await open()
+    const sent = Promise.withResolvers<void>()
+    const chunks = receiveBulk(remote)
+    const sending = sendBulk(outbound, (async function * () {
+      yield bytes('now')
+      await sent.promise
+      yield bytes('later')
+    })())
+
+    expect((await chunks.next()).value).to.deep.equal(bytes('now'))
+    sent.resolve()
+    expect((await chunks.next()).value).to.deep.equal(bytes('later'))
+    expect((await chunks.next()).done).to.equal(true)
+    await sending
+  })
+
+  it('does not change chunks', async () => {
+    const { outbound, remote } = await open()
+    const chunks = [pattern(10), pattern(100_000), pattern(20_000)]
+    const before = await digestOf(chunks)
+    await Promise.all([sendBulk(outbound, chunks), drop(receiveBulk(remote))])
+
+    expect(await digestOf(chunks)).to.deep.equal(before)
+  })
+
+  it('holds a few MiB for a slow reader, and no more', async () => {
+    const { outbound, remote } = await open()
+    const source = new WatchedSource(bytesOf(64 * MIB))
+    const buffered = watchBuffered(remote)
+    const chunks = buffered.read(receiveBulk(remote))
+    const sending = sendBulk(outbound, source)
+    let read = 0
+    let held = 0
+    let maxWriteBuffer = 0
+
+    async function look (): Promise<void> {
+      for (let i = 0; i < 5; i++) {
+        await turn()
+      }
+
+      held = Math.max(held, source.taken - read)
+      maxWriteBuffer = Math.max(maxWriteBuffer, outbound.writeBufferLength)
+    }
+
+    for await (const chunk of chunks) {
+      const before = read
+      read += chunk.byteLength
+
+      if (before < 16 * MIB && read >= 16 * MIB) {
+        // the reader stops reading until so much waits for it
+        await until(() => buffered.waiting > MIB)
+      }
+
+      if (Math.floor(before / 65_536) !== Math.floor(read / 65_536)) {
+        await look()
+      }
+    }
+
+    await sending
+
+    expect(read).to.equal(64 * MIB)
+    expect(buffered.max).to.be.above(MIB)
+    expect(buffered.max).to.be.at.most(MAX_RECEIVING)
+    expect(maxWriteBuffer).to.be.above(0).and.at.most(MIB)
+    expect(held).to.be.at.most(MAX_SENDING + MAX_RECEIVING + (transport === 'quic' ? MAX_NATIVE : 0))
+  })
+
+  it('keeps to the watermarks that it is given', async () => {
+    const { outbound, remote } = await open()
+    outbound.maxWriteBufferLength = 100_000
+
+    const source = new WatchedSource(bytesOf(4 * MIB))
+    const buffered = watchBuffered(remote)
+    const sending = sendBulk(outbound, source, { highWaterMark: MIB })
+    let maxWriteBuffer = 0
+    let read = 0
+
+    for await (const chunk of buffered.read(receiveBulk(remote, { highWaterMark: 256 * 1024 }))) {
+      read += chunk.byteLength
+      maxWriteBuffer = Math.max(maxWriteBuffer, outbound.writeBufferLength)
+      await turn()
+    }
+
+    await sending
+    expect(read).to.equal(4 * MIB)
+    expect(buffered.max).to.be.at.most(64 * 1024 + 256 * 1024)
+    expect(maxWriteBuffer).to.be.at.most(50_000)
+  })
+
+  it('reports progress that grows, and ends with the total', async () => {
+    const { outbound, remote } = await open()
+    const sent: BulkProgress[] = []
+    const received: BulkProgress[] = []
+    const total = 10 * MIB + 3
+
+    await Promise.all([
+      sendBulk(outbound, bytesOf(total, 1000), { onProgress: evt => { sent.push(evt.detail) } }),
+      drop(receiveBulk(remote, { onProgress: evt => { received.push(evt.detail) } }))
+    ])
+
+    for (const progress of [sent, received]) {
+      expect(progress.at(-1)?.bytes).to.equal(total)
+      expect(progress.length).to.be.within(3, 12)
+      expect(progress.map(({ bytes }) => bytes)).to.deep.equal(progress.map(({ bytes }) => bytes).toSorted((a, b) => a - b))
+      expect(progress.every(({ rate }) => rate > 0 && Number.isFinite(rate))).to.equal(true)
+    }
+  })
+
+  it('leaves no listeners and nothing else behind', async () => {
+    const { outbound, remote } = await open()
+    // the echo is in, so that nothing of the negotiation is left
+    remote.send(bytes('hello'))
+    await until(() => outbound.readBufferLength === 5)
+
+    const before = [listenersOf(outbound), listenersOf(remote), Object.keys(outbound), Object.keys(remote)]
+    const maxWindow = (remote as { maxStreamWindowSize?: number }).maxStreamWindowSize
+    const { log } = remote
+    const signals = [countedSignal(), countedSignal()]
+
+    await Promise.all([
+      sendBulk(outbound, bytesOf(3 * MIB), { signal: signals[0]?.controller.signal }),
+      drop(receiveBulk(remote, { signal: signals[1]?.controller.signal }))
+    ])
+
+    expect([listenersOf(outbound), listenersOf(remote), Object.keys(outbound), Object.keys(remote)]).to.deep.equal(before)
+    expect((remote as { maxStreamWindowSize?: number }).maxStreamWindowSize).to.equal(maxWindow)
+    expect(remote.log).to.equal(log)
+    expect(signals.map(signal => signal.listeners())).to.deep.equal([0, 0])
+  })
+
+  describe('stops', () => {
+    it('before it begins when the signal is aborted', async () => {
+      const { outbound, remote } = await open()
+      const source = new WatchedSource(bytesOf(MIB))
+      const signal = AbortSignal.abort()
+      const err = await failureOf(sendBulk(outbound, source, { signal }))
+
+      expect(err).to.include({ name: 'AbortError', bytes: 0, cause: signal.reason })
+      expect(source.taken).to.equal(0)
+      expect(outbound.status).to.equal('aborted')
+
+      const reading = await failureOf(drop(receiveBulk(remote, { signal })))
+      expect(reading).to.include({ name: 'AbortError', bytes: 0, cause: signal.reason })
+    })
+
+    it('when the signal is aborted while it waits for the source', async () => {
+      const { outbound } = await open()
+      const { controller, listeners } = countedSignal()
+      const waiting = Promise.withResolvers<void>()
+      let isStopped = false
+      const source = {
+        [Symbol.asyncIterator]: () => ({
+          next: async () => {
+            waiting.resolve()
+            return new Promise<IteratorResult<Uint8Array>>(() => {})
+          },
+          return: async () => {
+            isStopped = true
+            return { done: true as const, value: undefined }
+          }
+        })
+      }
+      const sending = failureOf(sendBulk(outbound, source, { signal: controller.signal }))
+      await waiting.promise
+      const reason = new Error('enough')
+      controller.abort(reason)
+
+      expect(await sending).to.include({ name: 'Error', bytes: 0, cause: reason })
+      await until(() => isStopped)
+      expect(outbound.status).to.equal('aborted')
+      expect(listeners()).to.equal(0)
+    })
+
+    it('when the signal is aborted while it waits for the stream to drain', async () => {
+      const { outbound, remote } = await open()
+      const { controller, listeners } = countedSignal()
+      const source = new WatchedSource(bytesOf(Infinity))
+      const before = listenersOf(outbound)
+      // nobody reads what this receives
+      const chunks = receiveBulk(remote)
+      const sending = failureOf(sendBulk(outbound, source, { signal: controller.signal }))
+      await until(() => outbound.writeBufferLength > MIB / 2)
+      controller.abort()
+      const err = await sending
+
+      expect(err.name).to.equal('AbortError')
+      expect(err.bytes).to.be.above(0).and.below(source.taken)
+      expect(outbound.status).to.equal('aborted')
+      await until(() => source.isStopped)
+      expect(listeners()).to.equal(0)
+      expect(listenersOf(outbound).drain).to.be.at.most(before.drain ?? 0)
+
+      expect((await failureOf(drop(chunks))).bytes).to.be.at.most(err.bytes)
+    })
+
+    it('when the signal is aborted while it closes the stream', async () => {
+      const { outbound } = await open()
+      const { controller } = countedSignal()
+      const closing = Promise.withResolvers<void>()
+      outbound.close = async () => {
+        closing.resolve()
+        return new Promise(() => {})
+      }
+      const sending = failureOf(sendBulk(outbound, bytesOf(1000), { signal: controller.signal }))
+      await closing.promise
+      controller.abort()
+
+      expect(await sending).to.include({ name: 'AbortError' })
+      expect(outbound.status).to.equal('aborted')
+    })
+
+    it('when the source throws', async () => {
+      const { outbound, remote } = await open()
+      const cause = new Error('the disk is broken')
+      const receiving = failureOf(drop(receiveBulk(remote)))
+      const err = await failureOf(sendBulk(outbound, (async function * () {
+        yield * bytesOf(MIB)
+        await until(() => outbound.writeBufferLength === 0)
+        throw cause
+      })()))
+
+      expect(err).to.include({ name: 'BulkTransferError', cause, bytes: MIB })
+      expect(outbound.status).to.equal('aborted')
+      expect((await receiving).bytes).to.be.at.most(MIB)
+    })
+
+    it('when the peer resets the stream', async () => {
+      const { outbound, remote } = await open()
+      const source = new WatchedSource(bytesOf(Infinity))
+      const chunks = receiveBulk(remote)
+      const sending = failureOf(sendBulk(outbound, source))
+      await chunks.next()
+      remote.abort(new Error('no thanks'))
+      const err = await sending
+
+      expect(err).to.include({ name: 'BulkTransferError' })
+      expect(err.bytes).to.be.above(0)
+      expect(err.message).to.contain(String(err.bytes))
+      await until(() => source.isStopped)
+      expect((await failureOf(drop(chunks))).bytes).to.be.at.most(err.bytes)
+    })
+
+    it('reading when the peer resets the stream, which is not an end', async () => {
+      const { outbound, remote } = await open()
+      const before = listenersOf(remote)
+      const receiving = failureOf(drop(receiveBulk(remote)))
+
+      for (const chunk of bytesOf(100_000, 1000)) {
+        outbound.send(chunk)
+      }
+
+      const arrived = watchBuffered(remote)
+      await until(() => arrived.received > 0)
+      outbound.abort(new Error('changed my mind'))
+      const err = await receiving
+
+      expect(err.name).to.equal('BulkTransferError')
+      expect(err.bytes).to.be.within(1, 100_000)
+      expect(listenersOf(remote).message).to.equal(before.message)
+      expect(remote.status).to.be.oneOf(['aborted', 'reset'])
+    })
+
+    it('reading when the signal is aborted, whatever has arrived', async () => {
+      const { outbound, remote } = await open()
+      const { controller, listeners } = countedSignal()
+      const chunks = receiveBulk(remote, { signal: controller.signal })
+      const sending = failureOf(sendBulk(outbound, bytesOf(Infinity)))
+      const first = await chunks.next()
+      controller.abort()
+
+      expect(await failureOf(chunks.next())).to.include({ name: 'AbortError', bytes: (first.value as Uint8Array).byteLength, cause: controller.signal.reason })
+      expect(remote.status).to.equal('aborted')
+      expect(listeners()).to.equal(0)
+      await sending
+    })
+
+    it('the peer when the reader leaves early', async () => {
+      const { outbound, remote } = await open()
+      const before = listenersOf(remote)
+      const sending = failureOf(sendBulk(outbound, bytesOf(Infinity)))
+
+      expect(await firstOf(receiveBulk(remote))).to.have.property('byteLength').above(0)
+
+      expect((await sending).bytes).to.be.above(0)
+      expect(listenersOf(remote).message).to.equal(before.message)
+      expect(listenersOf(remote).close).to.be.at.most(before.close ?? 0)
+    })
+
+    it('the peer when the reader leaves without having begun, or while it waits', async () => {
+      const first = await open()
+      await receiveBulk(first.remote).return()
+      expect(first.remote.status).to.equal('aborted')
+
+      inbound = Promise.withResolvers()
+      const second = await open()
+      const chunks = receiveBulk(second.remote)
+      const next = chunks.next()
+      await chunks.return()
+      expect(await next).to.deep.equal({ done: true, value: undefined })
+      expect(second.remote.status).to.equal('aborted')
+    })
+
+    it('nothing when the reader leaves after the end has arrived', async () => {
+      const { outbound, remote } = await open()
+      await sendBulk(outbound, bytesOf(200_000))
+      await until(() => remote.remoteWriteStatus === 'closed')
+
+      expect(await firstOf(receiveBulk(remote))).to.have.property('byteLength').above(0)
+
+      expect(remote.status).to.equal('open')
+      const answer = drop(receiveBulk(outbound))
+      await sendBulk(remote, [bytes('thanks')])
+      expect(await answer).to.equal(6)
+    })
+
+    it('when onProgress throws', async () => {
+      const { outbound, remote } = await open()
+      const cause = new Error('the screen is broken')
+      const onProgress = (): void => { throw cause }
+      const receiving = failureOf(drop(receiveBulk(remote, { onProgress })))
+      const sending = failureOf(sendBulk(outbound, bytesOf(Infinity), { onProgress }))
+
+      expect((await Promise.all([sending, receiving])).some(err => err.cause === cause)).to.equal(true)
+    })
+
+    it('at once at what is no data', async () => {
+      for (const chunk of ['text', 5, null, new ArrayBuffer(8)] as any[]) {
+        inbound = Promise.withResolvers()
+        const { outbound } = await open()
+
+        await expect(sendBulk(outbound, [bytes('fine'), chunk])).rejects.toMatchObject({ name: 'InvalidParametersError' })
+        expect(outbound.status).to.equal('aborted')
+      }
+    })
+
+    it('before it begins at a source or an option that is not one', async () => {
+      const { outbound, remote } = await open()
+
+      for (const source of [undefined, null, 'text', 5, {}, pattern(10)]) {
+        await expect(sendBulk(outbound, source as any)).rejects.toMatchObject({ name: 'InvalidParametersError' })
+      }
+
+      for (const highWaterMark of [0, -1, 1.5, NaN, '1' as any]) {
+        await expect(sendBulk(outbound, [], { highWaterMark })).rejects.toMatchObject({ name: 'InvalidParametersError' })
+        expect(() => receiveBulk(remote, { highWaterMark })).to.throw().with.property('name', 'InvalidParametersError')
+      }
+
+      expect([outbound.status, remote.status]).to.deep.equal(['open', 'open'])
+    })
+
+    it('at a stream that was closed before', async () => {
+      const { outbound } = await open()
+      await outbound.close()
+
+      expect(await failureOf(sendBulk(outbound, []))).to.include({ bytes: 0 })
+      expect(await failureOf(drop(receiveBulk(outbound)))).to.include({ bytes: 0 })
+    })
+  })
+})
+
+describe.each(['tcp', 'quic', 'ws'] as const)('bulk data over a connection by %s that is lost', transport => {
+  let dialer: Libp2p<OpenerServices>
+  let listener: BulkListener
+
+  beforeEach(async () => {
+    dialer = await createOpenerNode()
+    listener = await forkBulkListener(transport)
+  })
+
+  afterEach(async () => {
+    await stopNodes(dialer)
+  })
+
+  it('is not taken for sent when the peer is killed', async () => {
+    const source = new WatchedSource(bytesOf(Infinity))
+    const stream = await dialer.services.streamOpener.newStream(listener.addr, FAST)
+    const sending = failureOf(sendBulk(stream, source))
+    await until(() => source.taken > 16 * MIB)
+    await listener.kill()
+    const err = await sending
+
+    expect(err.name).to.equal('BulkTransferError')
+    expect(err.bytes).to.be.above(8 * MIB).and.at.most(source.taken)
+    await until(() => source.isStopped)
+  })
+
+  it('is not taken for complete when the peer is killed', async () => {
+    const stream = await dialer.services.streamOpener.newStream(listener.addr, ENDLESS)
+    const chunks = receiveBulk(stream)
+    let read = 0
+
+    while (read < 8 * MIB) {
+      read += (await chunks.next()).value?.byteLength ?? 0
+    }
+
+    await listener.kill()
+    const err = await failureOf(drop(chunks))
+
+    expect(err.name).to.equal('BulkTransferError')
+    expect(err.bytes).to.be.at.least(read)
+  })
+
+  it('is not taken for complete when this end closes the connection', async () => {
+    const stream = await dialer.services.streamOpener.newStream(listener.addr, ENDLESS)
+    const chunks = receiveBulk(stream)
+    await chunks.next()
+    const [connection] = dialer.getConnections()
+    await connection?.close()
+
+    expect((await failureOf(drop(chunks))).name).to.equal('BulkTransferError')
+    await listener.stop()
+  })
+})
