@@ -25,7 +25,7 @@ const MIB = 1024 * 1024
  * What the sender holds at most: the write buffer, a block of small chunks, and the
  * chunk that it could not pass on yet
  */
-const MAX_SENDING = MIB + 128 * 1024
+const MAX_SENDING = 4 * MIB + 128 * 1024
 
 /**
  * What waits for a reader at most, over yamux with what is under way
@@ -376,8 +376,9 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
       read += chunk.byteLength
 
       if (before < 16 * MIB && read >= 16 * MIB) {
-        // the reader stops reading until so much waits for it
-        await until(() => buffered.waiting > MIB)
+        // the reader stops reading until so much waits for it, which is less than what
+        // the peer is held at
+        await until(() => buffered.waiting > MIB / 2)
       }
 
       if (Math.floor(before / 65_536) !== Math.floor(read / 65_536)) {
@@ -388,9 +389,9 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
     await sending
 
     expect(read).to.equal(64 * MIB)
-    expect(buffered.max).to.be.above(MIB)
+    expect(buffered.max).to.be.above(MIB / 2)
     expect(buffered.max).to.be.at.most(MAX_RECEIVING)
-    expect(maxWriteBuffer).to.be.above(0).and.at.most(MIB)
+    expect(maxWriteBuffer).to.be.above(0).and.at.most(4 * MIB)
     expect(held).to.be.at.most(MAX_SENDING + MAX_RECEIVING + (transport === 'quic' ? MAX_NATIVE : 0))
   })
 
@@ -429,7 +430,7 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
 
     for (const progress of [sent, received]) {
       expect(progress.at(-1)?.bytes).to.equal(total)
-      expect(progress.length).to.be.within(3, 12)
+      expect(progress.length).to.be.within(2, 12)
       expect(progress.map(({ bytes }) => bytes)).to.deep.equal(progress.map(({ bytes }) => bytes).toSorted((a, b) => a - b))
       expect(progress.every(({ rate }) => rate > 0 && Number.isFinite(rate))).to.equal(true)
     }

@@ -7,7 +7,7 @@ import type { BulkSource, SourceIterator } from './iterate-source.ts'
 import type { BulkProgressOptions } from './report-progress.ts'
 import type { AbortOptions, Stream, StreamCloseEvent } from '@libp2p/interface'
 
-const DEFAULT_HIGH_WATER_MARK = 1024 * 1024
+const DEFAULT_HIGH_WATER_MARK = 4 * 1024 * 1024
 
 export interface SendBulkOptions extends AbortOptions, BulkProgressOptions {
   /**
@@ -15,7 +15,7 @@ export interface SendBulkOptions extends AbortOptions, BulkProgressOptions {
    * always has something to send. A stream with a `maxWriteBufferLength` is filled
    * up to half of that at most.
    *
-   * @default 1_048_576
+   * @default 4_194_304
    */
   highWaterMark?: number
 }
