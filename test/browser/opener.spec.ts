@@ -81,9 +81,8 @@ describe('a page that dials a stock listener in Node.js over WebSockets', () => 
     expect(replacedMethods(stream)).to.not.have.length(0)
 
     await commands.release(listener.id)
-    await stream.close()
 
-    expect(text(await readAll(stream))).to.equal('request')
+    expect(text(await exchange(stream, bytes('')))).to.equal('request')
     expect(replacedMethods(stream)).to.deep.equal([])
   })
 
@@ -154,9 +153,8 @@ describe('a page that dials a stock listener in Node.js over WebSockets', () => 
     stream.send(bytes('request'))
     await commands.noted(listener.id, 'request')
     await commands.release(listener.id)
-    await stream.close()
 
-    expect(text(await readAll(stream))).to.equal('request')
+    expect(text(await exchange(stream, bytes('')))).to.equal('request')
   })
 
   it('is told that the listener does not speak a protocol', async () => {

@@ -1,0 +1,176 @@
+import { byteStream } from '@libp2p/utils'
+import { pEvent } from 'p-event'
+import { toString } from 'uint8arrays/to-string'
+import { afterEach, describe, expect, it } from 'vitest'
+import { createRelay } from '../fixtures/relay.ts'
+import { bytes, closed, ECHO, echo, exchange, readAll, replacedMethods } from '../fixtures/streams.ts'
+import { addressOf, createOpenerNode, createStockNode, identified, STACKS } from './nodes.ts'
+import type { Relay } from '../fixtures/relay.ts'
+import type { OpenerNode } from './nodes.ts'
+import type { Connection, Libp2p } from '@libp2p/interface'
+import type { StreamOpenerInit } from 'libp2p-stream-opener'
+
+let dialer: OpenerNode
+let listener: Libp2p
+let relay: Relay
+
+afterEach(async () => {
+  relay.release()
+  await Promise.all([dialer.stop(), listener.stop()])
+  await relay.close()
+})
+
+/**
+ * What handlers of the listener have read
+ */
+let request: PromiseWithResolvers<string>
+
+/**
+ * Answers the first bytes
+ */
+const REQUEST = '/request/1.0.0'
+
+/**
+ * Answers at the end of the request
+ */
+const END = '/end/1.0.0'
+
+async function handleAll (node: Libp2p): Promise<void> {
+  const { resolve } = request = Promise.withResolvers()
+
+  await node.handle(ECHO, echo)
+  await node.handle(REQUEST, async stream => {
+    const data = await byteStream(stream).read({ bytes: 'request'.length })
+    resolve(toString(data.subarray()))
+    stream.send(data)
+    await stream.close()
+  })
+  await node.handle(END, async stream => {
+    // what came with the handshake has been handled by then
+    await new Promise<void>(resolve => { setImmediate(resolve) })
+    const data = await readAll(stream)
+    resolve(toString(data))
+    stream.send(data)
+    await stream.close()
+  })
+}
+
+describe.each(Object.entries(STACKS))('over %s', (_, stack) => {
+  async function start (init: StreamOpenerInit = {}, createListener: typeof createStockNode = createStockNode): Promise<void> {
+    dialer = await createOpenerNode(stack, init)
+    listener = await createListener(stack)
+    await handleAll(listener)
+    relay = await createRelay(addressOf(listener))
+  }
+
+  async function connect (init?: StreamOpenerInit, createListener?: typeof createStockNode): Promise<Connection> {
+    await start(init, createListener)
+
+    const [connection] = await Promise.all([dialer.dial(relay.addr), identified(dialer), identified(listener)])
+
+    return connection
+  }
+
+  it('opens a stream that identify named the protocol of without a round trip', async () => {
+    const connection = await connect()
+    const opened: string[] = []
+
+    // from here on not one byte of the listener arrives
+    relay.hold()
+
+    const stream = await dialer.services.streamOpener.newStream(connection.remotePeer, REQUEST, {
+      onProgress: evt => { opened.push(evt.type) }
+    })
+    stream.send(bytes('request'))
+
+    expect(await request.promise).to.equal('request')
+    expect(opened).to.include('stream-opener:optimistic')
+
+    relay.release()
+
+    expect(toString(await exchange(stream, bytes('')))).to.equal('request')
+    expect(replacedMethods(stream)).to.deep.equal([])
+  })
+
+  it('intercepts what others open, without a round trip', async () => {
+    const connection = await connect({ intercept: true })
+
+    relay.hold()
+
+    const stream = await dialer.dialProtocol(connection.remotePeer, REQUEST)
+    stream.send(bytes('request'))
+
+    expect(await request.promise).to.equal('request')
+
+    relay.release()
+
+    expect(toString(await exchange(stream, bytes('')))).to.equal('request')
+  })
+
+  it('opens a stream straight after the dial', async () => {
+    await start()
+    const opened: string[] = []
+    const stream = await dialer.services.streamOpener.newStream(relay.addr, ECHO, {
+      onProgress: evt => { opened.push(evt.type) }
+    })
+
+    expect(opened).to.include('stream-opener:early')
+    expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+  })
+
+  it('gets 200 streams that were asked for at once', async () => {
+    const connection = await connect()
+    const { streamOpener } = dialer.services
+
+    await Promise.all(Array.from({ length: 200 }, async (_, i) => {
+      const stream = await streamOpener.newStreamOn(connection, ECHO)
+
+      expect(await exchange(stream, bytes(`request ${i}`))).to.deep.equal(bytes(`request ${i}`))
+    }))
+
+    expect(streamOpener.status(connection.remotePeer)).to.include({ open: 0, negotiating: 0, queued: 0 })
+  })
+
+  it('sends request and end in the first flight to a listener with a guard, which sees both', async () => {
+    const connection = await connect({}, createOpenerNode)
+
+    relay.hold()
+
+    const stream = await dialer.services.streamOpener.newStreamOn(connection, END)
+    const answer = exchange(stream, bytes('request'))
+
+    expect(await request.promise).to.equal('request')
+
+    relay.release()
+
+    expect(toString(await answer)).to.equal('request')
+  })
+
+  it('is told that the listener does not speak a protocol', async () => {
+    const connection = await connect({ negotiation: 'always' })
+    const { streamOpener } = dialer.services
+    const stream = await streamOpener.newStreamOn(connection, '/unknown/1.0.0')
+    const close = closed(stream)
+    stream.send(bytes('request'))
+
+    expect((await close).error).to.have.property('name', 'UnsupportedProtocolError')
+    await expect(streamOpener.newStreamOn(connection, '/unknown/1.0.0')).rejects.toThrow(expect.objectContaining({ name: 'UnsupportedProtocolError' }))
+  })
+
+  it('ends what is open and what waits when the node stops', async () => {
+    const connection = await connect({ maxStreamsPerProtocol: 1 })
+    const { streamOpener } = dialer.services
+    const stream = await streamOpener.newStreamOn(connection, ECHO)
+    const waiting = streamOpener.newStreamOn(connection, ECHO)
+
+    expect(streamOpener.status(connection.remotePeer)).to.include({ open: 1, queued: 1 })
+
+    await Promise.all([
+      pEvent(stream as any, 'close'),
+      expect(waiting).rejects.toThrow(),
+      dialer.stop()
+    ])
+
+    expect(streamOpener.status()).to.deep.equal([])
+  })
+})
