@@ -17,7 +17,7 @@ const folder = join(tmpdir(), `libp2p-stream-opener-versions-${process.pid}`)
  */
 function importsFrom (tree: string): Plugin {
   return {
-    name: 'imports-from-tree',
+    name: `imports-from-${tree}`,
     enforce: 'pre',
     async resolveId (source) {
       if (!/^(libp2p|libp2p-stream-opener|@(libp2p|chainsafe|multiformats)\/.*)$/.test(source)) {
@@ -46,7 +46,7 @@ export default defineConfig({
       plugins: [importsFrom(join(folder, `${i}`))],
       test: {
         name,
-        include: ['test/versions/types.spec.ts', `test/versions/${hidesMuxer ? 'hidden-muxer' : 'versions'}.spec.ts`],
+        include: ['test/versions/packages.spec.ts', `test/versions/${hidesMuxer ? 'hidden-muxer' : 'versions'}.spec.ts`],
         provide: { tree: join(folder, `${i}`) },
         testTimeout: 60_000,
         hookTimeout: 60_000
