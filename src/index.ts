@@ -37,8 +37,9 @@
 
 import { readInit } from './options.ts'
 import { StreamOpener as StreamOpenerClass } from './stream-opener.ts'
-import type { ComponentLogger, Connection, DialProtocolOptions, DialTarget, Libp2pEvents, Metrics, NewStreamOptions, NewStreamProgressEvents, OpenConnectionProgressEvents, OpenStreamEvent, PeerId, PeerStore, Stream, TypedEventTarget } from '@libp2p/interface'
+import type { ComponentLogger, Connection, DialProtocolOptions, Libp2pEvents, Metrics, NewStreamOptions, PeerId, PeerStore, Stream, TypedEventTarget } from '@libp2p/interface'
 import type { ConnectionManager, Registrar } from '@libp2p/interface-internal'
+import type { Multiaddr } from '@multiformats/multiaddr'
 import type { ProgressEvent } from 'progress-events'
 
 export { QueueFullError } from '@libp2p/utils'
@@ -198,6 +199,14 @@ export interface QueueEvent {
   protocols: string[]
 }
 
+/**
+ * What is opened on which connection
+ */
+export interface OpenEvent {
+  connection: Connection
+  protocols: string[]
+}
+
 export type QueueEventType = 'stream-opener:queued' | 'stream-opener:dequeued'
 
 /**
@@ -212,7 +221,7 @@ export type QueueEventType = 'stream-opener:queued' | 'stream-opener:dequeued'
  */
 export type StreamOpenerProgressEvents =
   ProgressEvent<QueueEventType, QueueEvent>
-  | ProgressEvent<'stream-opener:optimistic' | 'stream-opener:early' | 'stream-opener:full', OpenStreamEvent>
+  | ProgressEvent<'stream-opener:optimistic' | 'stream-opener:early' | 'stream-opener:full', OpenEvent>
 
 /**
  * A method, so that a listener that only knows libp2p's events will do
@@ -222,17 +231,12 @@ interface ProgressOptions<Event> {
 }
 
 /**
- * Options for opening a stream to a peer: those of `libp2p.dialProtocol`, and
- * what overrides the service's own. Calls with a higher `priority` get to open
- * their stream first, it is 50 unless they say otherwise.
+ * The events of libp2p's own options, which early releases of libp2p 3 have no
+ * names for
  */
-export interface OpenStreamOptions extends Omit<DialProtocolOptions, 'onProgress'>, NegotiationOptions, QueueOptions, ProgressOptions<OpenConnectionProgressEvents | NewStreamProgressEvents | StreamOpenerProgressEvents> {}
+type ProgressOf<Options> = Options extends { onProgress?(evt: infer Event): void } ? Event : never
 
-/**
- * Options for opening a stream on a connection: those of `connection.newStream`,
- * and what overrides the service's own
- */
-export interface OpenStreamOnOptions extends Omit<NewStreamOptions, 'onProgress'>, NegotiationOptions, QueueOptions, ProgressOptions<NewStreamProgressEvents | StreamOpenerProgressEvents> {
+export interface PriorityOptions {
   /**
    * Among calls that wait for the same, those with a higher priority go first
    *
@@ -240,6 +244,18 @@ export interface OpenStreamOnOptions extends Omit<NewStreamOptions, 'onProgress'
    */
   priority?: number
 }
+
+/**
+ * Options for opening a stream to a peer: those of `libp2p.dialProtocol`, and
+ * what overrides the service's own
+ */
+export interface OpenStreamOptions extends Omit<DialProtocolOptions, 'onProgress'>, NegotiationOptions, QueueOptions, PriorityOptions, ProgressOptions<ProgressOf<DialProtocolOptions> | StreamOpenerProgressEvents> {}
+
+/**
+ * Options for opening a stream on a connection: those of `connection.newStream`,
+ * and what overrides the service's own
+ */
+export interface OpenStreamOnOptions extends Omit<NewStreamOptions, 'onProgress'>, NegotiationOptions, QueueOptions, PriorityOptions, ProgressOptions<ProgressOf<NewStreamOptions> | StreamOpenerProgressEvents> {}
 
 /**
  * How things are with one peer
@@ -307,7 +323,7 @@ export interface StreamOpener {
    *   it waited for
    * - `TooManyOutboundProtocolStreamsError`: it was not to wait
    */
-  newStream(peer: DialTarget, protocols: string | string[], options?: OpenStreamOptions): Promise<Stream>
+  newStream(peer: PeerId | Multiaddr | Multiaddr[], protocols: string | string[], options?: OpenStreamOptions): Promise<Stream>
 
   /**
    * Open a stream on this connection, as `connection.newStream` does. All the

@@ -10,7 +10,8 @@ import { readCallOptions, readProtocols } from './options.ts'
 import type { Request } from './admission.ts'
 import type { OpenStreamOnOptions, OpenStreamOptions, PeerStatus, StreamOpenerComponents, StreamOpener as StreamOpenerInterface } from './index.ts'
 import type { Settings } from './options.ts'
-import type { Connection, DialTarget, Logger, NewStreamOptions, PeerId, Startable, Stream } from '@libp2p/interface'
+import type { Connection, Logger, NewStreamOptions, PeerId, Startable, Stream } from '@libp2p/interface'
+import type { Multiaddr } from '@multiformats/multiaddr'
 
 /**
  * Errors of connections that have no stream to give, so nothing was written
@@ -145,7 +146,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
     }
   }
 
-  async newStream (peer: DialTarget, protocols: string | string[], options: OpenStreamOptions = {}): Promise<Stream> {
+  async newStream (peer: PeerId | Multiaddr | Multiaddr[], protocols: string | string[], options: OpenStreamOptions = {}): Promise<Stream> {
     const { connectionManager } = this.#components
     const request = this.#read(protocols, options)
 
