@@ -22,8 +22,8 @@ export default defineConfig({
   test: {
     include: executablePath == null ? [] : ['test/browser/*.spec.ts'],
     passWithNoTests: executablePath == null,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     browser: {
       enabled: true,
       headless: true,

@@ -48,8 +48,8 @@ export default defineConfig({
         name,
         include: ['test/versions/packages.spec.ts', `test/versions/${hidesMuxer ? 'hidden-muxer' : 'versions'}.spec.ts`],
         provide: { tree: join(folder, `${i}`) },
-        testTimeout: 60_000,
-        hookTimeout: 60_000
+        testTimeout: 300_000,
+        hookTimeout: 300_000
       }
     }))
   }

@@ -22,7 +22,7 @@ export async function open (connection: Connection): Promise<Stream[]> {
   const { streamOpener } = node.services
 
   return [
-    await streamOpener.newStream(connection.remotePeer, '/a/1.0.0', { signal: AbortSignal.timeout(1_000), force: true, priority: 1 }),
+    await streamOpener.newStream(connection.remotePeer, '/a/1.0.0', { signal: AbortSignal.timeout(1_000), priority: 1 }),
     await streamOpener.newStream(connection.remoteAddr, ['/a/1.0.0', '/b/1.0.0'], {
       maxOutboundStreams: 1,
       onProgress: evt => { node.logger.forComponent('application').trace(evt.type) }
