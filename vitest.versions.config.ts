@@ -41,12 +41,12 @@ export default defineConfig({
     provide: { folder },
     // one at a time, as they measure nothing but load the machine
     fileParallelism: false,
-    projects: TREES.map(({ name, hidesMuxer }, i) => ({
+    projects: TREES.map(({ name, spec }, i) => ({
       extends: true,
       plugins: [importsFrom(join(folder, `${i}`))],
       test: {
         name,
-        include: ['test/versions/packages.spec.ts', `test/versions/${hidesMuxer ? 'hidden-muxer' : 'versions'}.spec.ts`],
+        include: ['test/versions/packages.spec.ts', `test/versions/${spec}.spec.ts`],
         provide: { tree: join(folder, `${i}`) },
         testTimeout: 300_000,
         hookTimeout: 300_000

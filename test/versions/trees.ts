@@ -2,7 +2,7 @@
  * Trees of packages as users of libp2p have them
  */
 import { execFile } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
@@ -23,9 +23,14 @@ export interface Tree {
   isLocked: boolean
 
   /**
-   * Whether libp2p is changed so that the muxer of a connection can not be reached
+   * What is tried with it
+   *
+   * - `'versions'`: all that the package does
+   * - `'hidden-muxer'`: the same, after libp2p was changed so that the muxer of a
+   *   connection can not be reached
+   * - `'compliance'`: libp2p's own tests, with all streams intercepted
    */
-  hidesMuxer: boolean
+  spec: 'versions' | 'hidden-muxer' | 'compliance'
 }
 
 /**
@@ -36,7 +41,7 @@ function locked (libp2p: string, { identify, tcp, tls, mplex }: Dependencies): T
   return {
     name: `libp2p ${libp2p}`,
     isLocked: true,
-    hidesMuxer: false,
+    spec: 'versions',
     dependencies: {
       libp2p,
       '@libp2p/identify': identify ?? '',
@@ -73,20 +78,26 @@ export const TREES: Tree[] = [
   {
     name: 'libp2p 3.0.0 among the latest',
     isLocked: false,
-    hidesMuxer: false,
+    spec: 'versions',
     dependencies: { ...LATEST, libp2p: '3.0.0' }
   },
   {
     name: 'libp2p latest',
     isLocked: false,
-    hidesMuxer: false,
+    spec: 'versions',
     dependencies: LATEST
   },
   {
     name: 'libp2p latest with a private muxer',
     isLocked: false,
-    hidesMuxer: true,
+    spec: 'hidden-muxer',
     dependencies: LATEST
+  },
+  {
+    name: 'libp2p latest and its compliance tests',
+    isLocked: false,
+    spec: 'compliance',
+    dependencies: { ...LATEST, '@libp2p/interface-compliance-tests': 'latest' }
   }
 ]
 
@@ -141,6 +152,7 @@ export async function install (tree: Tree, folder: string, tarball: string): Pro
   const { libp2p = '' } = tree.dependencies
 
   mkdirSync(folder)
+  cpSync(join(import.meta.dirname, 'aegir'), join(folder, 'aegir'), { recursive: true })
   writeFileSync(join(folder, 'package.json'), JSON.stringify({
     private: true,
     type: 'module',
@@ -148,12 +160,16 @@ export async function install (tree: Tree, folder: string, tarball: string): Pro
       ...tree.isLocked ? await oldestDependencies(libp2p) : {},
       ...tree.dependencies,
       'libp2p-stream-opener': `file:${tarball}`
+    },
+    overrides: {
+      // the compliance tests bring along all that js-libp2p is developed with
+      aegir: 'file:./aegir'
     }
   }))
 
-  await npm(folder, 'install', '--no-audit', '--no-fund', '--loglevel=error')
+  await npm(folder, 'install', '--install-links', '--no-audit', '--no-fund', '--loglevel=error')
 
-  if (tree.hidesMuxer) {
+  if (tree.spec === 'hidden-muxer') {
     hideMuxer(folder)
   }
 }

@@ -1,0 +1,80 @@
+/**
+ * What js-libp2p tests every transport with, between nodes whose streams are all
+ * opened by the stream opener. The other suites of
+ * `@libp2p/interface-compliance-tests` are about muxers, encrypters and peer
+ * discovery by themselves, none of them opens a stream of a node.
+ */
+import { join } from 'node:path'
+import { QUIC_V1, TCP } from '@multiformats/multiaddr-matcher'
+import { identify } from '@libp2p/identify'
+import { streamOpener } from 'libp2p-stream-opener'
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
+import { STACKS } from './nodes.ts'
+import type { Metrics } from '@libp2p/interface'
+import type { StreamOpener, StreamOpenerComponents } from 'libp2p-stream-opener'
+
+interface MochaContext {
+  timeout(): void
+  skip(): never
+}
+
+// the suite was written for mocha
+Object.assign(globalThis, {
+  describe,
+  beforeEach,
+  afterEach,
+  it: (name: string, fn: (this: MochaContext) => unknown) => {
+    it(name, async () => fn.call({
+      timeout: () => {},
+      skip: () => { throw new Error('Nothing is to be skipped') }
+    }))
+  }
+})
+
+const { default: testTransport } = await import(join(inject('tree'), 'node_modules/@libp2p/interface-compliance-tests/dist/src/transport/index.js'))
+
+describe.each([
+  ['tcp, noise and yamux', TCP],
+  ['quic', QUIC_V1]
+])('over %s', (name, matcher) => {
+  const { addresses: { listen = [] } = {}, ...stack } = STACKS[name] ?? {}
+  const opened: string[] = []
+
+  /**
+   * Notes how streams are opened
+   */
+  function notedOpener ({ connectionManager, registrar, peerStore, events, logger }: StreamOpenerComponents): StreamOpener {
+    const metrics = {
+      registerCounterGroup: (metric: string) => ({
+        increment: (values: Record<string, true>) => {
+          if (metric === 'libp2p_stream_opener_opens_total') {
+            opened.push(...Object.keys(values))
+          }
+        }
+      }),
+      registerHistogram: () => ({ observe: () => {} }),
+      registerMetric: () => {},
+      trackProtocolStream: () => {}
+    }
+
+    return streamOpener({ intercept: true })({ connectionManager, registrar, peerStore, events, logger, metrics: metrics as unknown as Metrics })
+  }
+
+  testTransport({
+    setup: async () => ({
+      dialer: { ...stack, services: { identify: identify(), streamOpener: notedOpener } },
+      listener: {
+        ...stack,
+        addresses: { listen: [...listen, ...listen] },
+        services: { identify: identify(), streamOpener: streamOpener({ intercept: true }) }
+      },
+      dialMultiaddrMatcher: matcher,
+      listenMultiaddrMatcher: matcher
+    }),
+    teardown: async () => {}
+  })
+
+  it('opened the streams of all these tests, nearly all of them optimistically', () => {
+    expect(opened.filter(path => path.startsWith('optimistic')).length).to.be.greaterThan(2_000)
+  })
+})
