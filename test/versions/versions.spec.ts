@@ -55,6 +55,22 @@ async function handleAll (node: Libp2p): Promise<void> {
   })
 }
 
+/**
+ * Notes how streams are opened. One that needs the listener gets it, so that what is
+ * wrong is seen at once.
+ */
+function noteOpens (opened: string[]): { onProgress(evt: { type: string }): void } {
+  return {
+    onProgress: ({ type }) => {
+      opened.push(type)
+
+      if (type === 'stream-opener:full') {
+        relay.release()
+      }
+    }
+  }
+}
+
 describe.each(Object.entries(STACKS))('over %s', (_, stack) => {
   async function start (init: StreamOpenerInit = {}, createListener: typeof createStockNode = createStockNode): Promise<void> {
     dialer = await createOpenerNode(stack, init)
@@ -78,9 +94,7 @@ describe.each(Object.entries(STACKS))('over %s', (_, stack) => {
     // from here on not one byte of the listener arrives
     relay.hold()
 
-    const stream = await dialer.services.streamOpener.newStream(connection.remotePeer, REQUEST, {
-      onProgress: evt => { opened.push(evt.type) }
-    })
+    const stream = await dialer.services.streamOpener.newStream(connection.remotePeer, REQUEST, noteOpens(opened))
     stream.send(bytes('request'))
 
     expect(await request.promise).to.equal('request')
@@ -94,13 +108,15 @@ describe.each(Object.entries(STACKS))('over %s', (_, stack) => {
 
   it('intercepts what others open, without a round trip', async () => {
     const connection = await connect({ intercept: true })
+    const opened: string[] = []
 
     relay.hold()
 
-    const stream = await dialer.dialProtocol(connection.remotePeer, REQUEST)
+    const stream = await dialer.dialProtocol(connection.remotePeer, REQUEST, noteOpens(opened))
     stream.send(bytes('request'))
 
     expect(await request.promise).to.equal('request')
+    expect(opened).to.include('stream-opener:optimistic')
 
     relay.release()
 
@@ -110,9 +126,7 @@ describe.each(Object.entries(STACKS))('over %s', (_, stack) => {
   it('opens a stream straight after the dial', async () => {
     await start()
     const opened: string[] = []
-    const stream = await dialer.services.streamOpener.newStream(relay.addr, ECHO, {
-      onProgress: evt => { opened.push(evt.type) }
-    })
+    const stream = await dialer.services.streamOpener.newStream(relay.addr, ECHO, noteOpens(opened))
 
     expect(opened).to.include('stream-opener:early')
     expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
@@ -133,13 +147,15 @@ describe.each(Object.entries(STACKS))('over %s', (_, stack) => {
 
   it('sends request and end in the first flight to a listener with a guard, which sees both', async () => {
     const connection = await connect({}, createOpenerNode)
+    const opened: string[] = []
 
     relay.hold()
 
-    const stream = await dialer.services.streamOpener.newStreamOn(connection, END)
+    const stream = await dialer.services.streamOpener.newStreamOn(connection, END, noteOpens(opened))
     const answer = exchange(stream, bytes('request'))
 
     expect(await request.promise).to.equal('request')
+    expect(opened).to.include('stream-opener:optimistic')
 
     relay.release()
 
