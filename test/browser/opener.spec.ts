@@ -5,11 +5,15 @@ import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import { pEvent } from 'p-event'
+import { Uint8ArrayList } from 'uint8arraylist'
+import { equals } from 'uint8arrays/equals'
 import { toString } from 'uint8arrays/to-string'
 import { afterEach, describe, expect, it } from 'vitest'
 import { commands } from 'vitest/browser'
+import { receiveBulk } from '../../src/bulk/receive-bulk.ts'
+import { sendBulk } from '../../src/bulk/send-bulk.ts'
 import { streamOpener } from '../../src/index.ts'
-import { bytes, closed, ECHO, exchange, readAll, replacedMethods } from '../fixtures/streams.ts'
+import { bytes, closed, ECHO, exchange, pattern, readAll, replacedMethods } from '../fixtures/streams.ts'
 import { NOTES } from './listener-commands.ts'
 import type { StreamOpener, StreamOpenerInit } from '../../src/index.ts'
 import type { Listener, ListenerKind } from './listener-commands.ts'
@@ -130,6 +134,25 @@ describe('a page that dials a stock listener in Node.js over WebSockets', () => 
 
     expect(most).to.equal(32)
     expect(streamOpener.status(connection.remotePeer)).to.deep.include({ open: 0, negotiating: 0, queued: 0 })
+  })
+
+  it('sends and receives 8 MiB of bulk data at the same time, all of it in order', async () => {
+    const connection = await connect('stock')
+    const stream = await page.services.streamOpener.newStreamOn(connection, ECHO)
+    const data = pattern(8 * 1024 * 1024)
+    const received = new Uint8ArrayList()
+
+    const [sent] = await Promise.all([
+      sendBulk(stream, [data]),
+      (async () => {
+        for await (const chunk of receiveBulk(stream)) {
+          received.append(chunk)
+        }
+      })()
+    ])
+
+    expect(sent.bytes).to.equal(data.byteLength)
+    expect(equals(received.subarray(), data)).to.equal(true)
   })
 
   it('finds in the status what is open and what the listener speaks', async () => {
