@@ -13,12 +13,12 @@
  *
  * - a byte of the answer, or the FIN of the listener
  * - the echo of a stream whose handshake was sent after this echo had arrived
- * - or when FIN_DELAY has passed, and more where echoes took longer of late than the
- *   fastest of the connection: a listener that is busy also takes its time to call
- *   the handler
+ * - when there was nothing of that for FIN_DELAY: the answer to a probe. To do
+ *   without would not do, on a busy machine a listener may need any time to come to
+ *   the handler.
  */
 import { raceSignal } from 'race-signal'
-import { BUSY_FIN_DELAY_FACTOR, BUSY_MEMORY, FIN_DELAY, FIRST_ECHOES_BEHIND, MAX_FIN_DELAY } from './constants.ts'
+import { FIN_DELAY } from './constants.ts'
 import { override } from './override.ts'
 import type { MuxedStream } from './muxer-access.ts'
 import type { Override } from './override.ts'
@@ -55,9 +55,18 @@ export interface HeldFinInit {
  * their streams arrived
  */
 export class HeldFins {
-  #fastest = Infinity
-  #behind = FIRST_ECHOES_BEHIND
+  #isProbing = false
   readonly #fins = new Map<HeldFin, number>()
+  readonly #late = new Set<HeldFin>()
+  readonly #probe: () => Promise<void>
+
+  /**
+   * The function resolves when the listener has answered something that was sent
+   * when it was called
+   */
+  constructor (probe: () => Promise<void>) {
+    this.#probe = probe
+  }
 
   add (fin: HeldFin, echoedAt: number): void {
     this.#fins.set(fin, echoedAt)
@@ -65,13 +74,7 @@ export class HeldFins {
 
   delete (fin: HeldFin): void {
     this.#fins.delete(fin)
-  }
-
-  /**
-   * How long a FIN stays behind the echo, in ms
-   */
-  get delay (): number {
-    return Math.min(FIN_DELAY + BUSY_FIN_DELAY_FACTOR * this.#behind, MAX_FIN_DELAY)
+    this.#late.delete(fin)
   }
 
   /**
@@ -79,16 +82,38 @@ export class HeldFins {
    * finished what it had to do for the echoes that had arrived by then
    */
   answered (sentAt: number): void {
-    const took = performance.now() - sentAt
-
-    this.#fastest = Math.min(this.#fastest, took)
-    this.#behind = Math.max(took - this.#fastest, this.#behind * BUSY_MEMORY)
-
     for (const [fin, echoedAt] of [...this.#fins]) {
       if (echoedAt < sentAt) {
         fin.release()
       }
     }
+  }
+
+  /**
+   * It has been held for long: do not wait for an answer that may never come
+   */
+  async probeFor (fin: HeldFin): Promise<void> {
+    this.#late.add(fin)
+
+    if (this.#isProbing) {
+      return
+    }
+
+    this.#isProbing = true
+
+    while (this.#late.size > 0) {
+      const sentAt = performance.now()
+
+      try {
+        await this.#probe()
+        this.answered(sentAt)
+      } catch {
+        // it does not answer anything, so it may as well have the FINs
+        this.#late.forEach(fin => { fin.release() })
+      }
+    }
+
+    this.#isProbing = false
   }
 }
 
@@ -182,13 +207,9 @@ export class HeldFin {
     }
 
     if (!this.#released && this.#echoedAt != null && heldFins != null && muxer.status === 'open') {
-      const wait = this.#echoedAt + heldFins.delay - performance.now()
-
-      if (wait > 0) {
-        this.#timer = setTimeout(() => { this.release() }, wait)
-        heldFins.add(this, this.#echoedAt)
-        return
-      }
+      heldFins.add(this, this.#echoedAt)
+      this.#timer = setTimeout(() => { void heldFins.probeFor(this) }, Math.max(0, this.#echoedAt + FIN_DELAY - performance.now()))
+      return
     }
 
     this.#finish()

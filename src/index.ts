@@ -65,7 +65,7 @@ export type Negotiation = 'identified' | 'always' | 'full'
  * - `'confirmed'`: after the confirmation. Stock js-libp2p listeners lose a FIN
  *   that arrives before their protocol handler listens, and then wait for ever.
  *   Over QUIC, where streams do not wait for each other, it comes with the first
- *   byte of the answer, or 100ms after the confirmation, more if the peer is busy.
+ *   byte of the answer, or a round trip that begins 100ms after the confirmation.
  * - `'immediate'`: with the data. go-libp2p and rust-libp2p listeners can cope
  *   with that, and nodes that run this service. Where they answer at the end of the
  *   request it saves a round trip.

@@ -27,7 +27,10 @@ const MAX_LENGTH_LENGTH = varint.encodingLength(MAX_MESSAGE_LENGTH)
 
 export const NOT_AVAILABLE = 'na'
 
-const HEADER = encode(MULTISTREAM_PROTOCOL_ID)
+/**
+ * What every negotiation begins with, a listener answers it with the same bytes
+ */
+export const HEADER = encode(MULTISTREAM_PROTOCOL_ID)
 
 function encode (message: string, before: Uint8Array = new Uint8Array(0)): Uint8Array {
   const bytes = fromString(`${message}\n`)

@@ -5,6 +5,7 @@ import { AbortError, ConnectionClosedError, UnsupportedProtocolError } from '@li
 import { raceSignal } from 'race-signal'
 import { LISTENER_GUARD_PROTOCOL, NEGOTIATION_TIMEOUT } from './constants.ts'
 import { HeldFins } from './held-fin.ts'
+import { probeListener } from './listener-probe.ts'
 import { deliversInOrder, getMuxer, isMuxedStream, UnsuitedMuxerError } from './muxer-access.ts'
 import { nextTurn } from './next-turn.ts'
 import { OptimisticNegotiation } from './optimistic-negotiation.ts'
@@ -188,7 +189,7 @@ export class Negotiations {
     let heldFins = this.#heldFins.get(muxer)
 
     if (heldFins == null && !deliversInOrder(muxer)) {
-      heldFins = new HeldFins()
+      heldFins = new HeldFins(async () => probeListener(muxer))
       this.#heldFins.set(muxer, heldFins)
     }
 

@@ -1,43 +1,83 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { HeldFins } from '../src/held-fin.ts'
+import { afterEach, describe, expect, it } from 'vitest'
+import { connectIdentified, createOpenerNode, createStockNode, addressOf, stopNodes } from './fixtures/nodes.ts'
+import { createRelay } from './fixtures/relay.ts'
+import { bytes, readAll, replacedMethods } from './fixtures/streams.ts'
+import type { OpenerServices } from './fixtures/nodes.ts'
+import type { Relay } from './fixtures/relay.ts'
+import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 
-describe('how long a FIN stays behind the echo where streams overtake each other', () => {
-  beforeEach(() => { vi.useFakeTimers() })
-  afterEach(() => { vi.useRealTimers() })
+const UPLOAD = '/upload/1.0.0'
 
-  /**
-   * An echo that took so long, in ms
-   */
-  function echo (fins: HeldFins, took: number): void {
-    const sentAt = performance.now()
+let dialer: Libp2p<OpenerServices>
+let listener: Libp2p
+let relay: Relay
 
-    vi.advanceTimersByTime(took)
-    fins.answered(sentAt)
+afterEach(async () => {
+  await stopNodes(dialer, listener)
+  await relay.close()
+})
+
+async function until (condition: () => boolean): Promise<void> {
+  while (!condition()) {
+    await new Promise<void>(resolve => { setImmediate(resolve) })
+  }
+}
+
+describe('the FIN of a stream that is closed over QUIC, to a stock listener that does not answer before the end', () => {
+  let ended: number
+
+  async function connect (): Promise<Connection> {
+    ended = 0
+    dialer = await createOpenerNode()
+    listener = await createStockNode('quic')
+    await listener.handle(UPLOAD, async stream => {
+      await readAll(stream)
+      ended++
+      await stream.close()
+    })
+    relay = await createRelay(addressOf(listener))
+
+    return connectIdentified(dialer, listener, relay.addr)
   }
 
-  it('is 300 ms while nothing is known about the listener, and comes down to 100 ms', () => {
-    const fins = new HeldFins()
-    expect(fins.delay).to.equal(300)
+  async function upload (connection: Connection): Promise<Stream> {
+    const stream = await dialer.services.streamOpener.newStreamOn(connection, UPLOAD)
+    stream.send(bytes('hello'))
+    await stream.close()
+    expect(replacedMethods(stream)).to.include('sendCloseWrite')
 
-    for (let i = 0; i < 100; i++) {
-      echo(fins, 50)
-    }
+    return stream
+  }
 
-    expect(fins.delay).to.be.closeTo(100, 0.1)
+  function probes (connection: Connection): Stream[] {
+    return connection.streams.filter(({ direction, protocol }) => direction === 'outbound' && protocol === '')
+  }
+
+  it('goes out when the listener has answered a probe, however long that takes', async () => {
+    const connection = await connect()
+    const streams = await Promise.all(Array.from({ length: 10 }, async () => upload(connection)))
+
+    relay.hold()
+    await until(() => probes(connection).length > 0)
+    expect(probes(connection)).to.have.length(1)
+    expect(streams.filter(stream => replacedMethods(stream).includes('sendCloseWrite'))).to.have.length(10)
+    expect(ended).to.equal(0)
+
+    relay.release()
+    await until(() => ended === 10)
+    await until(() => connection.streams.every(({ direction }) => direction === 'inbound'))
+    expect(streams.flatMap(replacedMethods)).to.deep.equal([])
   })
 
-  it('grows with how much slower the listener has become, and not with the distance', () => {
-    const fins = new HeldFins()
+  it('goes out when the listener does not answer the probe', async () => {
+    const connection = await connect()
+    const stream = await upload(connection)
 
-    for (let i = 0; i < 100; i++) {
-      echo(fins, 50)
-    }
-
-    echo(fins, 150)
-    expect(fins.delay).to.be.closeTo(500, 0.1)
-    echo(fins, 50)
-    expect(fins.delay).to.be.closeTo(460, 0.1)
-    echo(fins, 60_000)
-    expect(fins.delay).to.equal(10_000)
+    relay.hold()
+    await until(() => probes(connection).length > 0)
+    probes(connection)[0]?.abort(new Error('Not any more'))
+    await until(() => ended === 1)
+    expect(replacedMethods(stream)).to.deep.equal([])
+    relay.release()
   })
 })
