@@ -85,3 +85,52 @@ export const MAX_EARLY_STREAMS = 8
  * stream that comes before the protocol's handler listens
  */
 export const LISTENER_GUARD_PROTOCOL = '/libp2p-stream-opener/listener-guard/1.0.0'
+
+/**
+ * How long the dial of one address for a bulk stream may take, in ms: on this
+ * machine and in the local network, and elsewhere
+ */
+export const NEAR_DIAL_TIMEOUT = 3_000
+export const FAR_DIAL_TIMEOUT = 10_000
+
+/**
+ * How long peer routing may look for the addresses of a peer, in ms
+ */
+export const LOOKUP_TIMEOUT = 10_000
+
+/**
+ * How long a dial for a bulk stream has to itself before the next address is
+ * dialled as well, in ms
+ */
+export const DIAL_STAGGER = 50
+
+/**
+ * How many addresses of a peer are dialled for a bulk stream on one transport, as
+ * many as libp2p dials
+ */
+export const MAX_ADDRESSES = 25
+
+/**
+ * How many connections of its own a bulk session with a connection per stream has
+ */
+export const MAX_SESSION_CONNECTIONS = 4
+
+/**
+ * How many connections bulk sessions dial to one host in how many ms. A stock
+ * js-libp2p listener refuses a host's sixth one within a second.
+ *
+ * @see https://github.com/libp2p/js-libp2p/blob/main/packages/libp2p/src/connection-manager/constants.defaults.ts (INBOUND_CONNECTION_THRESHOLD)
+ */
+export const MAX_DIALS_PER_HOST = 4
+export const DIALS_PER_HOST_INTERVAL = 1_100
+
+/**
+ * How long a bulk session waits before it dials again what was refused, in ms
+ */
+export const REFUSED_DIAL_BACKOFF = [250, 500, 1_000]
+
+/**
+ * How long the end of a bulk session may take to be graceful, in ms - what libp2p
+ * gives a connection
+ */
+export const SESSION_CLOSE_TIMEOUT = 1_000

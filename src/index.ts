@@ -37,13 +37,15 @@
 
 import { readInit } from './options.ts'
 import { StreamOpener as StreamOpenerClass } from './stream-opener.ts'
-import type { ComponentLogger, Connection, DialProtocolOptions, Libp2pEvents, Metrics, NewStreamOptions, PeerId, PeerStore, Stream, TypedEventTarget } from '@libp2p/interface'
-import type { ConnectionManager, Registrar } from '@libp2p/interface-internal'
+import type { BulkStreams } from './bulk/index.ts'
+import type { ComponentLogger, Connection, ConnectionGater, DialProtocolOptions, Libp2pEvents, Metrics, NewStreamOptions, PeerId, PeerRouting, PeerStore, Stream, TypedEventTarget, Upgrader } from '@libp2p/interface'
+import type { ConnectionManager, Registrar, TransportManager } from '@libp2p/interface-internal'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { ProgressEvent } from 'progress-events'
 
 export { QueueFullError } from '@libp2p/utils'
 export { QueueTimeoutError } from './errors.ts'
+export * from './bulk/index.ts'
 
 /**
  * When a stream is used before the peer has confirmed its protocol:
@@ -287,7 +289,7 @@ export interface PeerStatus {
 /**
  * What an application finds at `node.services.streamOpener`
  */
-export interface StreamOpener {
+export interface StreamOpener extends BulkStreams {
   /**
    * Open a stream to a peer, as `libp2p.dialProtocol` does: on a connection that
    * is there, or after dialing the peer. If the connection is lost before anything
@@ -348,6 +350,13 @@ export interface StreamOpenerComponents {
   events: TypedEventTarget<Libp2pEvents>
   logger: ComponentLogger
   metrics?: Metrics
+
+  // what bulk streams are dialled with
+  peerId: PeerId
+  transportManager: TransportManager
+  upgrader: Upgrader
+  connectionGater: ConnectionGater
+  peerRouting: PeerRouting
 }
 
 /**

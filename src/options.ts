@@ -35,29 +35,29 @@ const DEFAULTS: Settings = {
   listenerGuard: true
 }
 
-function reject (name: string, value: unknown, expected: string): never {
+export function reject (name: string, value: unknown, expected: string): never {
   throw new InvalidParametersError(`${name} must be ${expected}, got ${typeof value === 'string' ? `'${value}'` : String(value)}`)
 }
 
-function checkOneOf (name: string, value: string | undefined, values: string[]): void {
+export function checkOneOf (name: string, value: string | undefined, values: string[]): void {
   if (value != null && !values.includes(value)) {
     reject(name, value, values.map(value => `'${value}'`).join(' or '))
   }
 }
 
-function checkBoolean (name: string, value: boolean | undefined): void {
+export function checkBoolean (name: string, value: boolean | undefined): void {
   if (value != null && typeof value !== 'boolean') {
     reject(name, value, 'true or false')
   }
 }
 
-function checkTimeout (name: string, value: number | undefined): void {
+export function checkTimeout (name: string, value: number | undefined): void {
   if (value != null && !(Number.isInteger(value) && value > 0 && value <= MAX_TIMEOUT)) {
     reject(name, value, `a whole number of ms from 1 to ${MAX_TIMEOUT}`)
   }
 }
 
-function checkCount (name: string, value: number | undefined, least: number): void {
+export function checkCount (name: string, value: number | undefined, least: number): void {
   if (value != null && value !== Infinity && !(Number.isInteger(value) && value >= least)) {
     reject(name, value, `a whole number from ${least}, or Infinity`)
   }

@@ -1,5 +1,6 @@
 import { isPeerId, serviceCapabilities, serviceDependencies } from '@libp2p/interface'
 import { Admission } from './admission.ts'
+import { BulkOpener } from './bulk/bulk-opener.ts'
 import { ConnectionOpener } from './connection-opener.ts'
 import { Intercept } from './intercept.ts'
 import { KnownProtocols } from './known-protocols.ts'
@@ -8,6 +9,7 @@ import { Metrics } from './metrics.ts'
 import { Negotiations } from './negotiations.ts'
 import { readCallOptions, readProtocols } from './options.ts'
 import type { Request } from './admission.ts'
+import type { BulkSession, BulkSessionOptions, BulkStream, BulkStreamOptions } from './bulk/index.ts'
 import type { OpenStreamOnOptions, OpenStreamOptions, PeerStatus, StreamOpenerComponents, StreamOpener as StreamOpenerInterface } from './index.ts'
 import type { Settings } from './options.ts'
 import type { Connection, Logger, NewStreamOptions, PeerId, Startable, Stream } from '@libp2p/interface'
@@ -33,6 +35,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
   readonly #intercept: Intercept
   readonly #guard: ListenerGuard
   readonly #opener: ConnectionOpener
+  readonly #bulk: BulkOpener
 
   constructor (components: StreamOpenerComponents, settings: Settings) {
     this.#components = components
@@ -51,6 +54,10 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
       metrics: this.#metrics,
       log: this.#log,
       newStream: async (...args) => this.#intercept.newStream(...args)
+    })
+    this.#bulk = new BulkOpener(components, {
+      log: this.#log,
+      newStreamOn: async (...args) => this.newStreamOn(...args)
     })
   }
 
@@ -79,6 +86,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
     this.#started = true
     this.#known.start(connections)
     this.#admission.start()
+    this.#bulk.start()
 
     if (this.#settings.resume) {
       this.#known.remember()
@@ -106,7 +114,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
     events.removeEventListener('connection:close', this.#onConnectionClose)
     connectionManager.getConnections().forEach(connection => { this.#guard.delete(connection) })
 
-    await this.#guard.stop()
+    await Promise.all([this.#bulk.stop(), this.#guard.stop()])
   }
 
   #add (connection: Connection): void {
@@ -151,11 +159,12 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
     const request = this.#read(protocols, options)
 
     // openConnection would find it as well, but costs a tenth of an open
-    const existing = isPeerId(peer) && options.force !== true && options.onProgress == null ? this.#findConnection(peer) : undefined
+    const found = isPeerId(peer) && options.onProgress == null ? this.#findConnection(peer) : this.#bulk.findOther(peer)
+    const existing = options.force === true ? undefined : found
     const connection = existing ?? await connectionManager.openConnection(peer, options)
 
     try {
-      return await this.#opener.open(connection, request)
+      return await this.#openLasting(connection, request)
     } catch (err: any) {
       if (!BEFORE_FIRST_BYTE.includes(err.name)) {
         throw err
@@ -164,18 +173,26 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
       this.#log('%p lost connection %s while a stream was opened, trying another one - %e', connection.remotePeer, connection.id, err)
     }
 
-    return this.#opener.open(this.#findConnection(connection.remotePeer, connection) ?? await connectionManager.openConnection(peer, { ...options, force: true }), request)
+    return this.#openLasting(this.#findConnection(connection.remotePeer, connection) ?? await connectionManager.openConnection(peer, { ...options, force: true }), request)
   }
 
   /**
    * The connection that openConnection would choose: open, without limits, and of
-   * the direct ones the newest
+   * the direct ones the newest. Those of bulk streams are closed under all others.
    */
   #findConnection (peer: PeerId, except?: Connection): Connection | undefined {
     const connections = this.#components.connectionManager.getConnections(peer)
       .filter(connection => connection !== except && connection.status === 'open' && connection.limits == null)
 
-    return connections.findLast(({ direct }) => direct) ?? connections[0]
+    return connections.findLast(connection => connection.direct && !this.#bulk.hasDialled(connection)) ?? connections.findLast(({ direct }) => direct) ?? connections[0]
+  }
+
+  async openBulkStream (peer: DialTarget, protocols: string | string[], options?: BulkStreamOptions): Promise<BulkStream> {
+    return this.#bulk.openBulkStream(peer, protocols, options)
+  }
+
+  async openBulkSession (peer: DialTarget, protocols: string | string[], options?: BulkSessionOptions): Promise<BulkSession> {
+    return this.#bulk.openBulkSession(peer, protocols, options)
   }
 
   async newStreamOn (connection: Connection, protocols: string | string[], options: OpenStreamOnOptions = {}): Promise<Stream> {
@@ -215,5 +232,16 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
     }
 
     return this.#intercept.newStream(connection, protocols, options)
+  }
+
+  /**
+   * There may have been none but a connection of a bulk session
+   */
+  async #openLasting (connection: Connection, request: Request): Promise<Stream> {
+    const stream = await this.#opener.open(connection, request)
+
+    this.#bulk.keepOpen(connection, stream)
+
+    return stream
   }
 }

@@ -58,6 +58,8 @@ export async function heldPerPeer (node: Libp2p<any>, peers: IdentifyResult[], u
 /**
  * Libp2p's components are a proxy that can not be spread
  */
-function pick ({ connectionManager, registrar, peerStore, events, logger }: StreamOpenerComponents): StreamOpenerComponents {
-  return { connectionManager, registrar, peerStore, events, logger }
+function pick (components: StreamOpenerComponents): StreamOpenerComponents {
+  const { connectionManager, registrar, peerStore, events, logger, peerId, transportManager, upgrader, connectionGater, peerRouting } = components
+
+  return { connectionManager, registrar, peerStore, events, logger, peerId, transportManager, upgrader, connectionGater, peerRouting }
 }

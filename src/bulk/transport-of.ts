@@ -1,5 +1,6 @@
 import { isConnection } from '@libp2p/interface'
 import { Circuit, Memory, QUIC, QUIC_V1, TCP, WebRTC, WebRTCDirect, WebSockets, WebSocketsSecure, WebTransport } from '@multiformats/multiaddr-matcher'
+import { isSecureWebSocket } from './websocket-access.ts'
 import type { Connection } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 
@@ -28,6 +29,19 @@ const MATCHERS: Array<[TransportName, { exactMatch(addr: Multiaddr): boolean }]>
  */
 export function transportOf (target: Connection | Multiaddr): TransportName {
   const addr = isConnection(target) ? target.remoteAddr : target
+  const transport = MATCHERS.find(([, matcher]) => matcher.exactMatch(addr))?.[0] ?? 'unknown'
 
-  return MATCHERS.find(([, matcher]) => matcher.exactMatch(addr))?.[0] ?? 'unknown'
+  if (transport === 'ws' && isConnection(target) && target.direction === 'inbound') {
+    return nameOf(isSecureWebSocket(target))
+  }
+
+  return transport
+}
+
+function nameOf (isSecure: boolean | undefined): TransportName {
+  if (isSecure == null) {
+    return 'unknown'
+  }
+
+  return isSecure ? 'wss' : 'ws'
 }

@@ -1,0 +1,179 @@
+/**
+ * What the service does for bulk streams
+ */
+import { AbortError, NotStartedError, setMaxListeners } from '@libp2p/interface'
+import { AddressDials } from './address-dials.ts'
+import { readTarget } from './addresses.ts'
+import { Connector } from './connector.ts'
+import { Deadline } from './deadline.ts'
+import { Leases } from './leases.ts'
+import { isLost } from './lost.ts'
+import { readBulkOptions, readSessionOptions } from './options.ts'
+import { Session } from './session.ts'
+import type { Connected, ConnectInit } from './connector.ts'
+import type { BulkSession, BulkSessionOptions, BulkStream, BulkStreamOptions, BulkStreams } from './index.ts'
+import type { OpenStreamOnOptions, StreamOpenerComponents } from '../index.ts'
+import type { Connection, DialTarget, Logger, Startable, Stream } from '@libp2p/interface'
+
+export interface BulkOpenerInit {
+  log: Logger
+
+  newStreamOn(connection: Connection, protocols: string[], options: OpenStreamOnOptions): Promise<Stream>
+}
+
+export class BulkOpener implements BulkStreams, Startable {
+  #stopping?: AbortController
+  readonly #components: StreamOpenerComponents
+  readonly #log: Logger
+  readonly #newStreamOn: BulkOpenerInit['newStreamOn']
+  readonly #leases: Leases
+  readonly #dials: AddressDials
+  readonly #connector: Connector
+  readonly #sessions = new Set<Session>()
+
+  constructor (components: StreamOpenerComponents, { log, newStreamOn }: BulkOpenerInit) {
+    this.#components = components
+    this.#log = log
+    this.#newStreamOn = newStreamOn
+    this.#leases = new Leases(log)
+    this.#dials = new AddressDials(components, this.#leases)
+    this.#connector = new Connector(components, this.#dials, this.#leases, log)
+  }
+
+  start (): void {
+    this.#stopping = new AbortController()
+    setMaxListeners(Infinity, this.#stopping.signal)
+  }
+
+  async stop (): Promise<void> {
+    this.#stopping?.abort(new AbortError('The stream opener was stopped'))
+    this.#stopping = undefined
+    this.#dials.stop()
+
+    await Promise.all([...this.#sessions].map(async session => session.close({ signal: AbortSignal.abort() })))
+  }
+
+  /**
+   * Whether the connection was dialled for a bulk stream and is closed when that has
+   * done with it
+   */
+  hasDialled (connection: Connection): boolean {
+    return this.#leases.has(connection)
+  }
+
+  /**
+   * While there are such connections: another one, open and direct, for streams that
+   * are not bulk streams
+   */
+  findOther (peer: DialTarget): Connection | undefined {
+    if (this.#leases.size === 0) {
+      return
+    }
+
+    const { peer: peerId } = readTarget(peer)
+
+    if (peerId == null) {
+      return
+    }
+
+    return this.#components.connectionManager.getConnections(peerId)
+      .findLast(connection => connection.status === 'open' && connection.direct && connection.limits == null && !this.#leases.has(connection))
+  }
+
+  /**
+   * If the connection was dialled for a bulk stream, keep it open as long as this
+   * stream is
+   */
+  keepOpen (connection: Connection, stream: Stream): void {
+    this.#leases.holdFor(connection, stream)
+  }
+
+  async openBulkStream (peer: DialTarget, protocols: string | string[], options: BulkStreamOptions = {}): Promise<BulkStream> {
+    const request = readBulkOptions(protocols, options, this.#components.transportManager)
+    const target = readTarget(peer)
+
+    return this.#whileStarted(options.signal, async signal => this.#open({
+      target,
+      choice: request.choice,
+      reuse: options.force === true ? 'never' : 'first',
+      holder: {},
+      signal,
+      onProgress: options.onProgress
+    }, request.protocols, options))
+  }
+
+  async openBulkSession (peer: DialTarget, protocols: string | string[], options: BulkSessionOptions = {}): Promise<BulkSession> {
+    const request = readSessionOptions(protocols, options, this.#components.transportManager)
+    const { signal, onProgress, ...streamOptions } = options
+
+    const session = new Session({
+      ...request,
+      force: options.force === true,
+      target: readTarget(peer),
+      connector: this.#connector,
+      leases: this.#leases,
+      log: this.#log,
+      options: streamOptions,
+      openStream: async (connection, options) => this.#newStreamOn(connection, request.protocols, options),
+      onClosed: session => { this.#sessions.delete(session) }
+    })
+
+    return this.#whileStarted(signal, async signal => {
+      this.#sessions.add(session)
+
+      try {
+        await session.connect({ signal, onProgress })
+      } catch (err) {
+        void session.close({ signal: AbortSignal.abort() })
+
+        throw err
+      }
+
+      return session
+    })
+  }
+
+  async #open (init: ConnectInit, protocols: string[], options: BulkStreamOptions): Promise<BulkStream> {
+    for (let lost = 0; ; lost++) {
+      const connected = await this.#connector.connect(init)
+
+      try {
+        return await this.#openOn(connected, protocols, options)
+      } catch (err: any) {
+        if (lost > 0 || init.signal.aborted || !isLost(connected.connection, err)) {
+          throw err
+        }
+
+        this.#log('%p lost connection %s while a bulk stream was opened, trying another one - %e', connected.connection.remotePeer, connected.connection.id, err)
+      } finally {
+        this.#leases.drop(connected.connection, init.holder)
+      }
+    }
+  }
+
+  async #openOn ({ connection, transport, fellBack, reason, dialled }: Connected, protocols: string[], options: BulkStreamOptions): Promise<BulkStream> {
+    const stream = await this.#newStreamOn(connection, protocols, options)
+
+    if (dialled) {
+      this.#leases.keep(connection)
+    } else {
+      this.#leases.holdFor(connection, stream)
+    }
+
+    return { stream, connection, transport, fellBack, reason }
+  }
+
+  async #whileStarted <T> (signal: AbortSignal | undefined, fn: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    if (this.#stopping == null) {
+      throw new NotStartedError('The stream opener is not started')
+    }
+
+    const deadline = new Deadline([signal, this.#stopping.signal])
+
+    try {
+      return await fn(deadline.signal)
+    } finally {
+      deadline.clear()
+    }
+  }
+}

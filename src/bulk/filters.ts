@@ -1,0 +1,95 @@
+import { isPrivateIp, tryGetNetConfig } from '@libp2p/utils'
+import { IpNet } from '@chainsafe/netmask'
+import { Circuit, WebRTC } from '@multiformats/multiaddr-matcher'
+import { transportOf } from './transport-of.ts'
+import type { AddressScope, BulkTransport } from './index.ts'
+import type { Multiaddr } from '@multiformats/multiaddr'
+
+/**
+ * IPv4 as the part of IPv6 that it is mapped to, so that there is one way to judge
+ * both
+ *
+ * @see https://datatracker.ietf.org/doc/html/rfc4291#section-2.5.5.2
+ */
+function ip4Net (network: string, bits: number): IpNet {
+  return new IpNet(`::ffff:${network}/${96 + bits}`)
+}
+
+const IP4 = ip4Net('0.0.0.0', 0)
+
+const LOOPBACK = [
+  ip4Net('127.0.0.0', 8),
+  new IpNet('::1/128')
+]
+
+const LAN = [
+  // RFC 1918
+  ip4Net('10.0.0.0', 8),
+  ip4Net('172.16.0.0', 12),
+  ip4Net('192.168.0.0', 16),
+
+  // CGNAT, RFC 6598
+  ip4Net('100.64.0.0', 10),
+
+  // link-local, RFC 3927 and RFC 4291
+  ip4Net('169.254.0.0', 16),
+  new IpNet('fe80::/10'),
+
+  // unique local, RFC 4193
+  new IpNet('fc00::/7')
+]
+
+const MULTICAST = [
+  ip4Net('224.0.0.0', 4)
+]
+
+/**
+ * All that is routed globally is in here, RFC 4291
+ */
+const GLOBAL_UNICAST = new IpNet('2000::/3')
+
+function isIn (nets: IpNet[], ip: string): boolean {
+  return nets.some(net => net.contains(ip))
+}
+
+/**
+ * Where the address leads to, or undefined where it does not say
+ */
+export function scopeOf (addr: Multiaddr): AddressScope | undefined {
+  const config = tryGetNetConfig(addr)
+
+  // the IP is that of the relay
+  if (Circuit.matches(addr) || WebRTC.matches(addr) || (config?.type !== 'ip4' && config?.type !== 'ip6')) {
+    return
+  }
+
+  const ip = config.type === 'ip4' ? `::ffff:${config.host}` : config.host
+
+  if (isIn(LOOPBACK, ip)) {
+    return 'loopback'
+  }
+
+  if (isIn(LAN, ip)) {
+    return 'lan'
+  }
+
+  if (isPrivateIp(config.host) === false && !isIn(MULTICAST, ip) && (IP4.contains(ip) || GLOBAL_UNICAST.contains(ip))) {
+    return 'public'
+  }
+}
+
+/**
+ * The addresses on these transports, in their order
+ */
+export function filterByTransport (addrs: Multiaddr[], transports: BulkTransport | BulkTransport[]): Multiaddr[] {
+  const wanted: string[] = Array.isArray(transports) ? transports : [transports]
+
+  return addrs.filter(addr => wanted.includes(transportOf(addr)))
+}
+
+/**
+ * The addresses that lead to there, in their order
+ */
+export function filterByScope (addrs: Multiaddr[], scope: AddressScope): Multiaddr[] {
+  return addrs.filter(addr => scopeOf(addr) === scope)
+}

@@ -1,0 +1,62 @@
+import { delay } from './delay.ts'
+
+/**
+ * Lets there be only so many dials to one host within an interval
+ */
+export class Pace {
+  readonly #max: number
+  readonly #interval: number
+
+  /**
+   * When the last dials to each host were made, or are going to be
+   */
+  readonly #dials = new Map<string, number[]>()
+
+  constructor (max: number, interval: number) {
+    this.#max = max
+    this.#interval = interval
+  }
+
+  /**
+   * Somebody dials the host now, without having waited
+   */
+  record (host: string): void {
+    this.#add(host, performance.now())
+  }
+
+  /**
+   * Resolves when it is time, at once if it was quiet
+   */
+  async wait (host: string, signal: AbortSignal): Promise<void> {
+    const now = performance.now()
+    const first = this.#recent(host, now).at(-this.#max)
+    const turn = first == null ? now : Math.max(now, first + this.#interval)
+
+    this.#add(host, turn)
+
+    if (turn > now) {
+      await delay(turn - now, signal)
+    }
+  }
+
+  #add (host: string, time: number): void {
+    const dials = [...this.#recent(host, performance.now()), time].sort((a, b) => a - b)
+
+    // hosts that are not dialled any more
+    for (const [other, times] of this.#dials) {
+      if (this.#isOver(times, time)) {
+        this.#dials.delete(other)
+      }
+    }
+
+    this.#dials.set(host, dials)
+  }
+
+  #recent (host: string, now: number): number[] {
+    return this.#dials.get(host)?.filter(time => time > now - this.#interval) ?? []
+  }
+
+  #isOver (times: number[], now: number): boolean {
+    return times.every(time => time <= now - this.#interval)
+  }
+}

@@ -1,0 +1,294 @@
+/**
+ * Streams to one peer that stay on the transport that the session has got, on one
+ * connection or on several. Each connection has a slot.
+ */
+import { AbortError, ConnectionClosedError, setMaxListeners } from '@libp2p/interface'
+import { REFUSED_DIAL_BACKOFF, SESSION_CLOSE_TIMEOUT } from '../constants.ts'
+import { TransportUnavailableError } from '../errors.ts'
+import { abortable, onceClosed } from '../outbound-stream.ts'
+import { CountedStream } from './counted-stream.ts'
+import { Deadline } from './deadline.ts'
+import { delay } from './delay.ts'
+import { endConnection, endStream } from './ending.ts'
+import { isLost } from './lost.ts'
+import { Slot } from './slot.ts'
+import type { Connected, Connector } from './connector.ts'
+import type { BulkSession, BulkSessionStream, BulkSessionStreamOptions, BulkStream } from './index.ts'
+import type { Leases } from './leases.ts'
+import type { Choice, SessionRequest } from './options.ts'
+import type { Target } from './addresses.ts'
+import type { TransportName } from './transport-of.ts'
+import type { OpenStreamOnOptions } from '../index.ts'
+import type { AbortOptions, Connection, Logger, Stream } from '@libp2p/interface'
+
+/**
+ * Why a dial failed, where to dial again would not help
+ */
+const FINAL_ERRORS = ['DialDeniedError', 'NotFoundError', 'TimeoutError', 'UnexpectedPeerError']
+
+export interface SessionInit extends SessionRequest {
+  target: Target
+  connector: Connector
+  leases: Leases
+  log: Logger
+
+  /**
+   * Whether no connection will do that is there already
+   */
+  force: boolean
+
+  /**
+   * What all streams of the session are opened with
+   */
+  options: OpenStreamOnOptions
+
+  openStream(connection: Connection, options: OpenStreamOnOptions): Promise<Stream>
+  onClosed(session: Session): void
+}
+
+function isFinal (err: Error): boolean {
+  const attempts = err instanceof TransportUnavailableError ? err.attempts : []
+
+  return attempts.length > 0 && attempts.every(({ error }) => FINAL_ERRORS.includes(error.name))
+}
+
+export class Session implements BulkSession {
+  readonly #init: SessionInit
+  readonly #controller = new AbortController()
+  readonly #streams = new Set<CountedStream>()
+  #slots: Slot[] = []
+  #maxSlots: number
+
+  /**
+   * Why there are not more connections
+   */
+  #limitedBy?: string
+  #transport: TransportName = 'unknown'
+
+  /**
+   * Bytes of streams that are closed
+   */
+  #sent = 0
+  #received = 0
+  #closing?: Promise<number>
+
+  constructor (init: SessionInit) {
+    setMaxListeners(Infinity, this.#controller.signal)
+
+    this.#init = init
+    this.#maxSlots = init.maxConnections
+  }
+
+  get transport (): TransportName {
+    return this.#transport
+  }
+
+  get connections (): Connection[] {
+    return this.#open().flatMap(({ connected }) => connected?.connection ?? [])
+  }
+
+  get streams (): BulkSessionStream[] {
+    return [...this.#streams]
+  }
+
+  get bytesSent (): number {
+    return [...this.#streams].reduce((sum, { bytesSent }) => sum + bytesSent, this.#sent)
+  }
+
+  get bytesReceived (): number {
+    return [...this.#streams].reduce((sum, { bytesReceived }) => sum + bytesReceived, this.#received)
+  }
+
+  /**
+   * Get the first connection
+   */
+  async connect (options: BulkSessionStreamOptions): Promise<void> {
+    const slot = this.#take(options)
+
+    try {
+      await slot.connection(options.signal)
+    } finally {
+      slot.leave()
+    }
+  }
+
+  async openStream (options: BulkSessionStreamOptions = {}): Promise<BulkStream> {
+    const merged = { ...this.#init.options, ...options }
+
+    for (let lost = 0, refused = 0; ;) {
+      const slot = this.#take(merged)
+
+      try {
+        return await this.#openOn(slot, merged)
+      } catch (err: any) {
+        slot.leave()
+        this.#controller.signal.throwIfAborted()
+        merged.signal?.throwIfAborted()
+
+        if (slot.isExtra && !slot.isProven && this.#hasLost(slot, err)) {
+          await this.#afterRefusal(refused++, err, merged.signal)
+        } else if (slot.connected == null || !this.#hasLost(slot, err) || lost++ > 0) {
+          throw err
+        }
+
+        this.#init.log('opening a stream of a bulk session once more - %e', err)
+      }
+    }
+  }
+
+  async close (options: AbortOptions = {}): Promise<number> {
+    this.#closing ??= this.#close(options)
+
+    return this.#closing
+  }
+
+  /**
+   * The slots that are being dialled or whose connection is open
+   */
+  #open (): Slot[] {
+    this.#slots = this.#slots.filter(({ isLost }) => !isLost)
+
+    return this.#slots
+  }
+
+  /**
+   * A place for one more stream
+   */
+  #take (options: BulkSessionStreamOptions): Slot {
+    if (this.#closing != null) {
+      throw new ConnectionClosedError('The bulk session is closed')
+    }
+
+    const slots = this.#open()
+    const least = slots.reduce<Slot | undefined>((least, slot) => least != null && least.streams <= slot.streams ? least : slot, undefined)
+
+    if (least != null && (least.streams === 0 || slots.length >= this.#maxSlots)) {
+      return least.join()
+    }
+
+    if (least == null) {
+      // all are gone, there may be room for as many again
+      this.#maxSlots = this.#init.maxConnections
+      this.#limitedBy = undefined
+    }
+
+    const slot = new Slot({
+      isExtra: least != null,
+      connect: async signal => this.#connect(least != null, signal, options),
+      onUnused: ({ connection }) => { this.#init.leases.drop(connection, this) }
+    })
+
+    this.#slots.push(slot)
+
+    return slot.join()
+  }
+
+  async #connect (isExtra: boolean, signal: AbortSignal, { onProgress }: BulkSessionStreamOptions): Promise<Connected> {
+    const { connector, target, perStream, force } = this.#init
+    const first = perStream ? 'last' : 'first'
+
+    const connected = await connector.connect({
+      target,
+      choice: this.#choose(isExtra),
+      reuse: isExtra || force ? 'never' : first,
+      holder: this,
+      signal,
+      onProgress
+    })
+
+    this.#transport = connected.transport
+
+    return connected
+  }
+
+  /**
+   * The transport that it has been on comes first from then on
+   */
+  #choose (isExtra: boolean): Choice {
+    const { choice } = this.#init
+    const last = this.#transport
+
+    if (last === 'unknown') {
+      return choice
+    }
+
+    if (isExtra) {
+      return { ...choice, transports: [last], fallback: 'none' }
+    }
+
+    const [first] = choice.transports
+    const isWanted = first === 'any' ? last !== 'relay' : choice.transports.includes(last)
+
+    return isWanted ? { ...choice, transports: [...new Set([last, ...choice.transports])] } : choice
+  }
+
+  async #openOn (slot: Slot, options: OpenStreamOnOptions): Promise<BulkStream> {
+    const { connection, transport, fellBack, reason } = await slot.connection(options.signal)
+    const stream = await abortable(this.#init.openStream(connection, options), this.#controller.signal)
+    const counted = new CountedStream(stream)
+
+    slot.proven()
+    this.#streams.add(counted)
+
+    onceClosed(stream, () => {
+      slot.leave()
+      this.#streams.delete(counted)
+      this.#sent += counted.bytesSent
+      this.#received += counted.bytesReceived
+    })
+
+    return { stream, connection, transport, fellBack, reason: reason ?? (slot.streams > 1 ? this.#limitedBy : undefined) }
+  }
+
+  /**
+   * Whether it was the connection that failed, so that another one may do
+   */
+  #hasLost (slot: Slot, err: Error): boolean {
+    const { connected } = slot
+
+    if (connected != null && isLost(connected.connection, err)) {
+      slot.lost()
+      this.#init.leases.drop(connected.connection, this)
+    }
+
+    return slot.isLost
+  }
+
+  /**
+   * Wait before the next dial, or go on with the connections that there are
+   */
+  async #afterRefusal (times: number, err: Error, signal: AbortSignal | undefined): Promise<void> {
+    const wait = isFinal(err) ? undefined : REFUSED_DIAL_BACKOFF[times]
+
+    if (wait != null) {
+      return delay(wait, signal, this.#controller.signal)
+    }
+
+    this.#maxSlots = Math.max(1, this.#open().length)
+    this.#limitedBy = `The session goes on with ${this.#maxSlots} of ${this.#init.maxConnections} connections: ${err.message}`
+    this.#init.log('%s', this.#limitedBy)
+  }
+
+  async #close (options: AbortOptions): Promise<number> {
+    const { leases, onClosed } = this.#init
+    const closed = new AbortError('The bulk session was closed')
+    const deadline = new Deadline([options.signal], options.signal == null ? SESSION_CLOSE_TIMEOUT : undefined)
+    const { signal } = deadline
+    const connections = this.connections
+
+    this.#controller.abort(closed)
+    this.#slots.forEach(slot => { slot.abort(closed) })
+
+    try {
+      await Promise.all(this.streams.map(async ({ stream }) => endStream(stream, signal)))
+
+      const own = connections.filter(connection => leases.release(connection, this))
+      await Promise.all(own.map(async connection => endConnection(connection, signal)))
+
+      return own.length
+    } finally {
+      deadline.clear()
+      onClosed(this)
+    }
+  }
+}
