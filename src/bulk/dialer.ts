@@ -30,10 +30,11 @@ export interface DialAddressOptions extends AbortOptions, ProgressOptions<OpenCo
 }
 
 /**
- * @libp2p/websockets forgets a socket that it has not opened yet when the signal
- * aborts
+ * @libp2p/websockets leaves sockets open: one that it waits for when the signal
+ * aborts, one whose upgrade has failed, and, as the code 1006 that it wants to close
+ * it with is not for applications to use, one whose connection is aborted
  */
-const FORGETFUL = ['ws', 'wss']
+const LEAVES_OPEN = ['ws', 'wss']
 
 export async function dialAddress (components: StreamOpenerComponents, target: BulkAddress, options: DialAddressOptions): Promise<Connection> {
   const { connectionGater } = components
@@ -68,18 +69,25 @@ async function dial ({ transportManager, upgrader }: StreamOpenerComponents, { a
     throw new DialError('The node has no transport for the address')
   }
 
+  const leavesOpen = LEAVES_OPEN.includes(name)
+
   return transport.dial(addr, {
-    signal: FORGETFUL.includes(name) ? new AbortController().signal : signal,
+    signal: leavesOpen ? new AbortController().signal : signal,
     onProgress,
-    upgrader: closingUpgrader(upgrader, signal)
+    upgrader: closingUpgrader(upgrader, signal, leavesOpen)
   })
 }
 
 /**
- * Not all transports close the socket when the upgrade has failed
+ * Sees to it that the socket is closed when the upgrade has failed, or the signal
+ * has aborted before it began
  */
-function closingUpgrader (upgrader: Upgrader, signal: AbortSignal): Upgrader {
+function closingUpgrader (upgrader: Upgrader, signal: AbortSignal, leavesOpen: boolean): Upgrader {
   const upgradeOutbound = async (maConn: MultiaddrConnection, options: Parameters<Upgrader['upgradeOutbound']>[1]): Promise<Connection> => {
+    if (leavesOpen) {
+      maConn.addEventListener('close', () => { closeSocket(maConn) }, { once: true })
+    }
+
     try {
       signal.throwIfAborted()
 
@@ -92,6 +100,10 @@ function closingUpgrader (upgrader: Upgrader, signal: AbortSignal): Upgrader {
   }
 
   return Object.assign(Object.create(upgrader), { upgradeOutbound })
+}
+
+function closeSocket (maConn: MultiaddrConnection & { sendClose?(): Promise<void> }): void {
+  maConn.sendClose?.().catch(err => { maConn.log.error('could not close the socket - %e', err) })
 }
 
 /**

@@ -3,7 +3,7 @@
  * that the application chose, while everything else that the node dials and opens
  * goes on as before.
  */
-import type { OpenStreamOptions } from '../index.ts'
+import type { OpenStreamOnOptions, OpenStreamOptions } from '../index.ts'
 import type { TransportName } from './transport-of.ts'
 import type { AbortOptions, Connection, DialTarget, Stream } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
@@ -52,7 +52,7 @@ export type BulkTransport = Exclude<TransportName, 'unknown'>
  * what peer routing finds, in this order. `/dnsaddr` addresses are not resolved,
  * and so not dialled.
  */
-export interface BulkStreamOptions extends OpenStreamOptions {
+export interface BulkStreamOptions extends OpenStreamOptions, Pick<OpenStreamOnOptions, 'priority'> {
   /**
    * The transport to use, or several in order of preference. `'any'` is any direct
    * connection, whatever carries it. `'relay'` needs `runOnLimitedConnection`.
@@ -155,7 +155,7 @@ export interface BulkSessionOptions extends BulkStreamOptions {
 /**
  * What can be said of one stream of a session
  */
-export interface BulkSessionStreamOptions extends Omit<OpenStreamOptions, 'force'> {}
+export interface BulkSessionStreamOptions extends Omit<OpenStreamOptions, 'force'>, Pick<OpenStreamOnOptions, 'priority'> {}
 
 /**
  * An open stream of a session and the bytes of the application that went through

@@ -5,6 +5,7 @@
 import { AbortError, ConnectionClosedError, setMaxListeners } from '@libp2p/interface'
 import { REFUSED_DIAL_BACKOFF, SESSION_CLOSE_TIMEOUT } from '../constants.ts'
 import { TransportUnavailableError } from '../errors.ts'
+import { nextTurn } from '../next-turn.ts'
 import { abortable, onceClosed } from '../outbound-stream.ts'
 import { CountedStream } from './counted-stream.ts'
 import { Deadline } from './deadline.ts'
@@ -25,6 +26,12 @@ import type { AbortOptions, Connection, Logger, Stream } from '@libp2p/interface
  * Why a dial failed, where to dial again would not help
  */
 const FINAL_ERRORS = ['DialDeniedError', 'NotFoundError', 'TimeoutError', 'UnexpectedPeerError']
+
+/**
+ * What opening the first stream on a connection fails with if the peer does not
+ * want the connection - over QUIC it gets to know of it only after the dial
+ */
+const REFUSED_ERRORS = ['StreamResetError', 'UnexpectedEOFError']
 
 export interface SessionInit extends SessionRequest {
   target: Target
@@ -125,7 +132,7 @@ export class Session implements BulkSession {
         this.#controller.signal.throwIfAborted()
         merged.signal?.throwIfAborted()
 
-        if (slot.isExtra && !slot.isProven && this.#hasLost(slot, err)) {
+        if (slot.isExtra && !slot.isProven && this.#hasLost(slot, err, REFUSED_ERRORS)) {
           await this.#afterRefusal(refused++, err, merged.signal)
         } else if (slot.connected == null || !this.#hasLost(slot, err) || lost++ > 0) {
           throw err
@@ -243,10 +250,10 @@ export class Session implements BulkSession {
   /**
    * Whether it was the connection that failed, so that another one may do
    */
-  #hasLost (slot: Slot, err: Error): boolean {
+  #hasLost (slot: Slot, err: Error, errors: string[] = []): boolean {
     const { connected } = slot
 
-    if (connected != null && isLost(connected.connection, err)) {
+    if (connected != null && (isLost(connected.connection, err) || errors.includes(err.name))) {
       slot.lost()
       this.#init.leases.drop(connected.connection, this)
     }
@@ -281,6 +288,9 @@ export class Session implements BulkSession {
 
     try {
       await Promise.all(this.streams.map(async ({ stream }) => endStream(stream, signal)))
+
+      // until then all who share a dial have taken hold of it
+      await new Promise<void>(resolve => { nextTurn(resolve) })
 
       const own = connections.filter(connection => leases.release(connection, this))
       await Promise.all(own.map(async connection => endConnection(connection, signal)))
