@@ -128,11 +128,12 @@ describe('a session on one connection', () => {
   it.each(SITE_TRANSPORTS)('dials %s again when the connection is lost', async transport => {
     const session = await openSession({ transport })
     const before = await session.openStream()
+    const others = await openMany(session, 4)
     const [inbound] = site.node.getConnections()
-    const lost = closed(before.stream)
+    const lost = [before, ...others].map(async ({ stream }) => closed(stream))
 
     cut(inbound as Connection)
-    await lost
+    await Promise.all(lost)
     await eventually(() => session.connections.length === 0)
     expect(session.streams).toEqual([])
 

@@ -1,6 +1,5 @@
 import { stop } from '@libp2p/interface'
-import { generateKeyPair } from '@libp2p/crypto/keys'
-import { peerIdFromPrivateKey } from '@libp2p/peer-id'
+import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import { pEvent } from 'p-event'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -264,7 +263,7 @@ describe('a transport that can not be had', () => {
   })
 
   it('makes the call fail if nothing is known of the peer', async () => {
-    const err = await unavailable(open(peerIdFromPrivateKey(await generateKeyPair('Ed25519'))))
+    const err = await unavailable(open(peerIdFromString('12D3KooWGC6TvWhfapngX6wvJHHYvQXqpnx4UhBMHdcXfG2mZQmT')))
 
     expect(err.attempts).toHaveLength(1)
     expect(err.message).toContain('no direct address of the peer is known')

@@ -6,6 +6,7 @@ import { AddressDials } from './address-dials.ts'
 import { readTarget } from './addresses.ts'
 import { Connector } from './connector.ts'
 import { Deadline } from './deadline.ts'
+import { endWith } from './ending.ts'
 import { Leases } from './leases.ts'
 import { isLost } from './lost.ts'
 import { readBulkOptions, readSessionOptions } from './options.ts'
@@ -153,6 +154,8 @@ export class BulkOpener implements BulkStreams, Startable {
 
   async #openOn ({ connection, transport, fellBack, reason, dialled }: Connected, protocols: string[], options: BulkStreamOptions): Promise<BulkStream> {
     const stream = await this.#newStreamOn(connection, protocols, options)
+
+    endWith(connection, stream)
 
     if (dialled) {
       this.#leases.keep(connection)

@@ -1,3 +1,4 @@
+import { ConnectionClosedError } from '@libp2p/interface'
 import { raceSignal } from 'race-signal'
 import { onceClosed } from '../outbound-stream.ts'
 import type { Connection, Stream } from '@libp2p/interface'
@@ -27,4 +28,25 @@ export async function endConnection (connection: Connection, signal?: AbortSigna
   } catch (err: any) {
     connection.abort(err)
   }
+}
+
+/**
+ * The stream does not outlive the connection. @chainsafe/libp2p-quic forgets every
+ * other stream of a connection that is lost: its muxer takes those that it aborts
+ * out of the list that it is going through.
+ */
+export function endWith (connection: Connection, stream: Stream): void {
+  const onClose = (): void => {
+    if (stream.status === 'open' || stream.status === 'closing') {
+      stream.abort(new ConnectionClosedError('The connection was closed'))
+    }
+  }
+
+  if (connection.status !== 'open' && connection.status !== 'closing') {
+    onClose()
+    return
+  }
+
+  connection.addEventListener('close', onClose)
+  onceClosed(stream, () => { connection.removeEventListener('close', onClose) })
 }

@@ -10,7 +10,7 @@ import { abortable, onceClosed } from '../outbound-stream.ts'
 import { CountedStream } from './counted-stream.ts'
 import { Deadline } from './deadline.ts'
 import { delay } from './delay.ts'
-import { endConnection, endStream } from './ending.ts'
+import { endConnection, endStream, endWith } from './ending.ts'
 import { isLost } from './lost.ts'
 import { Slot } from './slot.ts'
 import type { Connected, Connector } from './connector.ts'
@@ -235,6 +235,7 @@ export class Session implements BulkSession {
     const counted = new CountedStream(stream)
 
     slot.proven()
+    endWith(connection, stream)
     this.#streams.add(counted)
 
     onceClosed(stream, () => {
