@@ -244,6 +244,18 @@ describe('a transport that can not be had', () => {
     }
   })
 
+  it.each(SITE_TRANSPORTS)('is given up when nobody answers over %s, and what comes later is closed', async transport => {
+    const relay = site.relays[transport]
+    relay.hold()
+
+    const err = await unavailable(open(relay.addr, { transport, fallback: 'none', dialTimeout: 100 }))
+    expect(err.attempts).toMatchObject([{ transport, addr: relay.addr, error: { name: 'TimeoutError' } }])
+    expect(relay.bytesUp).toBeGreaterThan(0)
+
+    relay.release()
+    await nothingIsLeft()
+  })
+
   it('makes the call fail if nothing else will do, with all that was tried', async () => {
     silent = await createSilentListener()
     const refusing = await createRefusingAddress()
@@ -478,6 +490,42 @@ describe('a bulk stream that is aborted', () => {
     await expectAborted(opening, controller)
     await nothingIsLeft()
   })
+
+  it.each(SITE_TRANSPORTS)('leaves nothing behind at any time, hundreds of times, over %s', async transport => {
+    const { addr } = site.relays[transport]
+    const isAlone = (): boolean => dialer.getConnections().length === 0
+
+    for (let i = 0; i < 100; i++) {
+      const opened = await Promise.allSettled([3, 7, 11].map(async prime => {
+        const controller = new AbortController()
+        const opening = open(addr, { signal: controller.signal, transport, force: i % 5 === 0 })
+        opening.catch(() => {})
+
+        // from at once to when all are open
+        for (let turns = (i * prime) % 40; turns > 0; turns--) {
+          await new Promise<void>(resolve => { setImmediate(resolve) })
+        }
+
+        controller.abort(reason)
+
+        return opening
+      }))
+
+      for (const result of opened) {
+        if (result.status === 'fulfilled') {
+          expect([...await exchange(result.value.stream, Uint8Array.of(i))]).toEqual([i])
+        } else {
+          expect(result.reason).toBe(reason)
+        }
+      }
+
+      const connections = new Set(opened.flatMap(result => result.status === 'fulfilled' ? result.value.connection : []))
+      await Promise.all([...connections].map(async connection => connection.close()))
+      await eventually(isAlone)
+    }
+
+    await nothingIsLeft()
+  }, 120_000)
 
   it('rejects when the service stops', async () => {
     silent = await createSilentListener()
