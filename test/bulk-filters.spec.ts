@@ -1,5 +1,7 @@
+import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import { describe, expect, it } from 'vitest'
+import { findAddresses } from '../src/bulk/addresses.ts'
 import { filterByScope, filterByTransport, transportOf } from '../src/index.ts'
 import type { AddressScope, TransportName } from '../src/index.ts'
 
@@ -131,6 +133,37 @@ describe('transports of addresses', () => {
     expect(filterByTransport(addrs, ['relay', 'memory']).map(String)).toEqual(TRANSPORTS.filter(([name]) => name === 'relay' || name === 'memory').map(([, addr]) => addr))
     expect(filterByTransport(addrs, 'webrtc-direct')).toHaveLength(1)
     expect(filterByTransport(addrs, [])).toEqual([])
+  })
+})
+
+describe('addresses that are dialled', () => {
+  it('are those of the peer, each once, the near ones first, and of those the ones whose transport libp2p prefers', async () => {
+    const peer = peerIdFromString(PEER)
+    const addrs = [
+      '/dns4/example.com/tcp/1',
+      `/ip4/192.168.1.1/tcp/1/p2p/${RELAY}/p2p-circuit`,
+      '/ip4/1.1.1.1/udp/1/quic-v1',
+      '/ip4/1.1.1.1/tcp/1',
+      '/ip4/192.168.1.1/tcp/1/ws',
+      '/ip4/192.168.1.1/udp/1/quic-v1',
+      `/ip4/192.168.1.1/tcp/1/p2p/${RELAY}`,
+      '/ip4/192.168.1.1/tcp/1',
+      `/ip4/192.168.1.1/tcp/1/p2p/${PEER}`,
+      '/ip4/127.0.0.1/udp/1/quic-v1'
+    ].map(addr => multiaddr(addr))
+
+    const found = await findAddresses({} as any, { peer, addrs }, {} as any, {})
+
+    expect(found.map(({ addr, transport, scope }) => [`${addr}`, transport, scope])).toEqual([
+      [`/ip4/127.0.0.1/udp/1/quic-v1/p2p/${PEER}`, 'quic', 'loopback'],
+      [`/ip4/192.168.1.1/tcp/1/p2p/${PEER}`, 'tcp', 'lan'],
+      [`/ip4/192.168.1.1/tcp/1/ws/p2p/${PEER}`, 'ws', 'lan'],
+      [`/ip4/192.168.1.1/udp/1/quic-v1/p2p/${PEER}`, 'quic', 'lan'],
+      [`/ip4/1.1.1.1/tcp/1/p2p/${PEER}`, 'tcp', 'public'],
+      [`/ip4/1.1.1.1/udp/1/quic-v1/p2p/${PEER}`, 'quic', 'public'],
+      [`/dns4/example.com/tcp/1/p2p/${PEER}`, 'tcp', undefined],
+      [`/ip4/192.168.1.1/tcp/1/p2p/${RELAY}/p2p-circuit/p2p/${PEER}`, 'relay', undefined]
+    ])
   })
 })
 
