@@ -14,6 +14,11 @@ import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 const SIZE = 256 * 1024
 const data = pattern(SIZE)
 
+/**
+ * The machine may be busy
+ */
+const PATIENCE = 30_000
+
 let site: Site
 let dialer: Libp2p<OpenerServices>
 let opener: StreamOpener
@@ -29,7 +34,7 @@ afterEach(async () => {
 })
 
 async function openSession (options: BulkSessionOptions = {}, addrs = site.addrs): Promise<BulkSession> {
-  return opener.openBulkSession(addrs, ECHO, options)
+  return opener.openBulkSession(addrs, ECHO, { dialTimeout: PATIENCE, ...options })
 }
 
 async function openMany (session: BulkSession, count: number): Promise<BulkStream[]> {
