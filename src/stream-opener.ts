@@ -187,11 +187,11 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
     return connections.findLast(connection => connection.direct && !this.#bulk.hasDialled(connection)) ?? connections.findLast(({ direct }) => direct) ?? connections[0]
   }
 
-  async openBulkStream (peer: DialTarget, protocols: string | string[], options?: BulkStreamOptions): Promise<BulkStream> {
+  async openBulkStream (peer: PeerId | Multiaddr | Multiaddr[], protocols: string | string[], options?: BulkStreamOptions): Promise<BulkStream> {
     return this.#bulk.openBulkStream(peer, protocols, options)
   }
 
-  async openBulkSession (peer: DialTarget, protocols: string | string[], options?: BulkSessionOptions): Promise<BulkSession> {
+  async openBulkSession (peer: PeerId | Multiaddr | Multiaddr[], protocols: string | string[], options?: BulkSessionOptions): Promise<BulkSession> {
     return this.#bulk.openBulkSession(peer, protocols, options)
   }
 

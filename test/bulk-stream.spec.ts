@@ -11,7 +11,8 @@ import { ECHO, exchange, pattern } from './fixtures/streams.ts'
 import type { BulkStream, BulkStreamOptions, StreamOpener } from '../src/index.ts'
 import type { OpenerServices } from './fixtures/nodes.ts'
 import type { Site, SiteTransport, SilentListener } from './fixtures/site.ts'
-import type { Connection, ConnectionGater, DialTarget, Libp2p, PeerId } from '@libp2p/interface'
+import type { Connection, ConnectionGater, Libp2p, PeerId } from '@libp2p/interface'
+import type { Multiaddr } from '@multiformats/multiaddr'
 
 const SIZE = 256 * 1024
 const data = pattern(SIZE)
@@ -38,7 +39,7 @@ afterEach(async () => {
   silent = undefined
 })
 
-async function open (peer: DialTarget, options: BulkStreamOptions = {}): Promise<BulkStream> {
+async function open (peer: PeerId | Multiaddr | Multiaddr[], options: BulkStreamOptions = {}): Promise<BulkStream> {
   return opener.openBulkStream(peer, ECHO, { dialTimeout: PATIENCE, ...options })
 }
 

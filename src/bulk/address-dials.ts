@@ -2,10 +2,11 @@
  * All dials for bulk streams: those of the same address at the same time are one.
  * A stock listener refuses a host's sixth connection within a second, so it matters.
  */
-import { Queue, tryGetNetConfig } from '@libp2p/utils'
+import { Queue } from '@libp2p/utils'
 import { DIALS_PER_HOST_INTERVAL, MAX_DIALS_PER_HOST } from '../constants.ts'
 import { nextTurn } from '../next-turn.ts'
 import { dialAddress } from './dialer.ts'
+import { hostOf } from './filters.ts'
 import { Pace } from './pace.ts'
 import type { BulkAddress } from './addresses.ts'
 import type { DialAddressOptions } from './dialer.ts'
@@ -63,7 +64,7 @@ export class AddressDials {
   }
 
   async #dial (target: BulkAddress, options: DialOptions): Promise<Connection> {
-    const host = tryGetNetConfig(target.addr)?.host
+    const host = hostOf(target.addr)?.value
 
     if (host != null) {
       await this.#takeTurn(host, options)

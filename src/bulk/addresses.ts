@@ -3,7 +3,6 @@
  */
 import { InvalidMultiaddrError, InvalidParametersError, isPeerId } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
-import { reliableTransportsFirst } from '@libp2p/utils'
 import { CODE_P2P, isMultiaddr } from '@multiformats/multiaddr'
 import { PEER_ID } from '@multiformats/multiaddr-matcher'
 import { LOOKUP_TIMEOUT } from '../constants.ts'
@@ -13,7 +12,7 @@ import { transportOf } from './transport-of.ts'
 import type { AddressScope } from './index.ts'
 import type { TransportName } from './transport-of.ts'
 import type { StreamOpenerComponents } from '../index.ts'
-import type { AbortOptions, DialTarget, Logger, PeerId } from '@libp2p/interface'
+import type { AbortOptions, Logger, PeerId } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 
 /**
@@ -38,6 +37,17 @@ export interface BulkAddress {
  */
 const SCOPES: Array<AddressScope | undefined> = ['loopback', 'lan', 'public', undefined]
 
+/**
+ * As libp2p dials them
+ */
+const TRANSPORTS: TransportName[] = ['tcp', 'wss', 'ws', 'quic', 'webrtc-direct', 'webtransport', 'webrtc']
+
+function rankOf (transport: TransportName): number {
+  const rank = TRANSPORTS.indexOf(transport)
+
+  return rank === -1 ? TRANSPORTS.length : rank
+}
+
 function peerOf (addr: Multiaddr): string | undefined {
   return addr.getComponents().findLast(({ code }) => code === CODE_P2P)?.value
 }
@@ -45,7 +55,7 @@ function peerOf (addr: Multiaddr): string | undefined {
 /**
  * Reads what libp2p can dial, with the same errors
  */
-export function readTarget (target: DialTarget): Target {
+export function readTarget (target: PeerId | Multiaddr | Multiaddr[]): Target {
   if (isPeerId(target)) {
     return { peer: target, addrs: [] }
   }
@@ -77,7 +87,7 @@ export async function findAddresses (components: StreamOpenerComponents, { peer,
 
   return complete(found, peer)
     .map(addr => ({ addr, transport: transportOf(addr), scope: scopeOf(addr) }))
-    .sort((a, b) => SCOPES.indexOf(a.scope) - SCOPES.indexOf(b.scope) || reliableTransportsFirst(a.addr, b.addr))
+    .sort((a, b) => SCOPES.indexOf(a.scope) - SCOPES.indexOf(b.scope) || rankOf(a.transport) - rankOf(b.transport))
 }
 
 /**

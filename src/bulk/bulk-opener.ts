@@ -14,7 +14,8 @@ import { Session } from './session.ts'
 import type { Connected, ConnectInit } from './connector.ts'
 import type { BulkSession, BulkSessionOptions, BulkStream, BulkStreamOptions, BulkStreams } from './index.ts'
 import type { OpenStreamOnOptions, StreamOpenerComponents } from '../index.ts'
-import type { Connection, DialTarget, Logger, Startable, Stream } from '@libp2p/interface'
+import type { Connection, Logger, PeerId, Startable, Stream } from '@libp2p/interface'
+import type { Multiaddr } from '@multiformats/multiaddr'
 
 export interface BulkOpenerInit {
   log: Logger
@@ -66,7 +67,7 @@ export class BulkOpener implements BulkStreams, Startable {
    * While there are such connections: another one, open and direct, for streams that
    * are not bulk streams
    */
-  findOther (peer: DialTarget): Connection | undefined {
+  findOther (peer: PeerId | Multiaddr | Multiaddr[]): Connection | undefined {
     if (this.#leases.size === 0) {
       return
     }
@@ -89,7 +90,7 @@ export class BulkOpener implements BulkStreams, Startable {
     this.#leases.holdFor(connection, stream)
   }
 
-  async openBulkStream (peer: DialTarget, protocols: string | string[], options: BulkStreamOptions = {}): Promise<BulkStream> {
+  async openBulkStream (peer: PeerId | Multiaddr | Multiaddr[], protocols: string | string[], options: BulkStreamOptions = {}): Promise<BulkStream> {
     const request = readBulkOptions(protocols, options, this.#components.transportManager)
     const target = readTarget(peer)
 
@@ -103,7 +104,7 @@ export class BulkOpener implements BulkStreams, Startable {
     }, request.protocols, options))
   }
 
-  async openBulkSession (peer: DialTarget, protocols: string | string[], options: BulkSessionOptions = {}): Promise<BulkSession> {
+  async openBulkSession (peer: PeerId | Multiaddr | Multiaddr[], protocols: string | string[], options: BulkSessionOptions = {}): Promise<BulkSession> {
     const request = readSessionOptions(protocols, options, this.#components.transportManager)
     const { signal, onProgress, ...streamOptions } = options
 

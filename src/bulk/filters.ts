@@ -1,9 +1,9 @@
-import { isPrivateIp, tryGetNetConfig } from '@libp2p/utils'
+import { isPrivateIp } from '@libp2p/utils'
 import { IpNet } from '@chainsafe/netmask'
 import { Circuit, WebRTC } from '@multiformats/multiaddr-matcher'
 import { transportOf } from './transport-of.ts'
 import type { AddressScope, BulkTransport } from './index.ts'
-import type { Multiaddr } from '@multiformats/multiaddr'
+import type { Component, Multiaddr } from '@multiformats/multiaddr'
 
 /**
  * IPv4 as the part of IPv6 that it is mapped to, so that there is one way to judge
@@ -48,22 +48,34 @@ const MULTICAST = [
  */
 const GLOBAL_UNICAST = new IpNet('2000::/3')
 
+const HOSTS = ['ip4', 'ip6', 'dns', 'dns4', 'dns6']
+
 function isIn (nets: IpNet[], ip: string): boolean {
   return nets.some(net => net.contains(ip))
+}
+
+/**
+ * What stands in front, an IP or a DNS name
+ */
+export function hostOf (addr: Multiaddr): Component | undefined {
+  const [first, second] = addr.getComponents()
+  const host = first?.name === 'ip6zone' ? second : first
+
+  return host != null && HOSTS.includes(host.name) ? host : undefined
 }
 
 /**
  * Where the address leads to, or undefined where it does not say
  */
 export function scopeOf (addr: Multiaddr): AddressScope | undefined {
-  const config = tryGetNetConfig(addr)
+  const { name, value } = hostOf(addr) ?? {}
 
   // the IP is that of the relay
-  if (Circuit.matches(addr) || WebRTC.matches(addr) || (config?.type !== 'ip4' && config?.type !== 'ip6')) {
+  if (Circuit.matches(addr) || WebRTC.matches(addr) || value == null || (name !== 'ip4' && name !== 'ip6')) {
     return
   }
 
-  const ip = config.type === 'ip4' ? `::ffff:${config.host}` : config.host
+  const ip = name === 'ip4' ? `::ffff:${value}` : value
 
   if (isIn(LOOPBACK, ip)) {
     return 'loopback'
@@ -73,7 +85,7 @@ export function scopeOf (addr: Multiaddr): AddressScope | undefined {
     return 'lan'
   }
 
-  if (isPrivateIp(config.host) === false && !isIn(MULTICAST, ip) && (IP4.contains(ip) || GLOBAL_UNICAST.contains(ip))) {
+  if (isPrivateIp(value) === false && !isIn(MULTICAST, ip) && (IP4.contains(ip) || GLOBAL_UNICAST.contains(ip))) {
     return 'public'
   }
 }

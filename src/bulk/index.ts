@@ -3,9 +3,9 @@
  * that the application chose, while everything else that the node dials and opens
  * goes on as before.
  */
-import type { OpenStreamOnOptions, OpenStreamOptions } from '../index.ts'
+import type { OpenStreamOptions } from '../index.ts'
 import type { TransportName } from './transport-of.ts'
-import type { AbortOptions, Connection, DialTarget, Stream } from '@libp2p/interface'
+import type { AbortOptions, Connection, PeerId, Stream } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 
 export { filterByScope, filterByTransport } from './filters.ts'
@@ -52,7 +52,7 @@ export type BulkTransport = Exclude<TransportName, 'unknown'>
  * what peer routing finds, in this order. `/dnsaddr` addresses are not resolved,
  * and so not dialled.
  */
-export interface BulkStreamOptions extends OpenStreamOptions, Pick<OpenStreamOnOptions, 'priority'> {
+export interface BulkStreamOptions extends OpenStreamOptions {
   /**
    * The transport to use, or several in order of preference. `'any'` is any direct
    * connection, whatever carries it. `'relay'` needs `runOnLimitedConnection`.
@@ -155,7 +155,7 @@ export interface BulkSessionOptions extends BulkStreamOptions {
 /**
  * What can be said of one stream of a session
  */
-export interface BulkSessionStreamOptions extends Omit<OpenStreamOptions, 'force'>, Pick<OpenStreamOnOptions, 'priority'> {}
+export interface BulkSessionStreamOptions extends Omit<OpenStreamOptions, 'force'> {}
 
 /**
  * An open stream of a session and the bytes of the application that went through
@@ -241,7 +241,7 @@ export interface BulkStreams {
    * - the reason of the `signal`, at once
    * - all that `newStream` rejects with
    */
-  openBulkStream(peer: DialTarget, protocols: string | string[], options?: BulkStreamOptions): Promise<BulkStream>
+  openBulkStream(peer: PeerId | Multiaddr | Multiaddr[], protocols: string | string[], options?: BulkStreamOptions): Promise<BulkStream>
 
   /**
    * Open a session of streams to a peer. It resolves when the first connection is
@@ -249,5 +249,5 @@ export interface BulkStreams {
    * options are those of all its streams, but for the `signal` and `onProgress`,
    * which are those of this call.
    */
-  openBulkSession(peer: DialTarget, protocols: string | string[], options?: BulkSessionOptions): Promise<BulkSession>
+  openBulkSession(peer: PeerId | Multiaddr | Multiaddr[], protocols: string | string[], options?: BulkSessionOptions): Promise<BulkSession>
 }

@@ -43,7 +43,8 @@ describe.each([
   /**
    * Notes how streams are opened
    */
-  function notedOpener ({ connectionManager, registrar, peerStore, events, logger }: StreamOpenerComponents): StreamOpener {
+  function notedOpener (components: StreamOpenerComponents): StreamOpener {
+    const { connectionManager, registrar, peerStore, events, logger, peerId, transportManager, upgrader, connectionGater, peerRouting } = components
     const metrics = {
       registerCounterGroup: (metric: string) => ({
         increment: (values: Record<string, true>) => {
@@ -57,7 +58,19 @@ describe.each([
       trackProtocolStream: () => {}
     }
 
-    return streamOpener({ intercept: true })({ connectionManager, registrar, peerStore, events, logger, metrics: metrics as unknown as Metrics })
+    return streamOpener({ intercept: true })({
+      connectionManager,
+      registrar,
+      peerStore,
+      events,
+      logger,
+      peerId,
+      transportManager,
+      upgrader,
+      connectionGater,
+      peerRouting,
+      metrics: metrics as unknown as Metrics
+    })
   }
 
   testTransport({
