@@ -1,6 +1,5 @@
 import { isPeerId, serviceCapabilities, serviceDependencies } from '@libp2p/interface'
 import { Admission } from './admission.ts'
-import { BulkOpener } from './bulk/bulk-opener.ts'
 import { ConnectionOpener } from './connection-opener.ts'
 import { Intercept } from './intercept.ts'
 import { KnownProtocols } from './known-protocols.ts'
@@ -9,6 +8,7 @@ import { Metrics } from './metrics.ts'
 import { Negotiations } from './negotiations.ts'
 import { readCallOptions, readProtocols } from './options.ts'
 import type { Request } from './admission.ts'
+import type { BulkOpener } from './bulk/bulk-opener.ts'
 import type { BulkSession, BulkSessionOptions, BulkStream, BulkStreamOptions } from './bulk/index.ts'
 import type { OpenStreamOnOptions, OpenStreamOptions, PeerStatus, StreamOpenerComponents, StreamOpener as StreamOpenerInterface } from './index.ts'
 import type { Settings } from './options.ts'
@@ -35,7 +35,12 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
   readonly #intercept: Intercept
   readonly #guard: ListenerGuard
   readonly #opener: ConnectionOpener
-  readonly #bulk: BulkOpener
+
+  /**
+   * From when it is used for the first time: half of the code is for bulk streams,
+   * and a page need not load it before
+   */
+  #bulk?: BulkOpener
 
   constructor (components: StreamOpenerComponents, settings: Settings) {
     this.#components = components
@@ -54,10 +59,6 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
       metrics: this.#metrics,
       log: this.#log,
       newStream: async (...args) => this.#intercept.newStream(...args)
-    })
-    this.#bulk = new BulkOpener(components, {
-      log: this.#log,
-      newStreamOn: async (...args) => this.newStreamOn(...args)
     })
   }
 
@@ -86,7 +87,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
     this.#started = true
     this.#known.start(connections)
     this.#admission.start()
-    this.#bulk.start()
+    this.#bulk?.start()
 
     if (this.#settings.resume) {
       this.#known.remember()
@@ -114,7 +115,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
     events.removeEventListener('connection:close', this.#onConnectionClose)
     connectionManager.getConnections().forEach(connection => { this.#guard.delete(connection) })
 
-    await Promise.all([this.#bulk.stop(), this.#guard.stop()])
+    await Promise.all([this.#bulk?.stop(), this.#guard.stop()])
   }
 
   #add (connection: Connection): void {
@@ -159,7 +160,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
     const request = this.#read(protocols, options)
 
     // openConnection would find it as well, but costs a tenth of an open
-    const found = isPeerId(peer) && options.onProgress == null ? this.#findConnection(peer) : this.#bulk.findOther(peer)
+    const found = isPeerId(peer) && options.onProgress == null ? this.#findConnection(peer) : this.#bulk?.findOther(peer)
     const existing = options.force === true ? undefined : found
     const connection = existing ?? await connectionManager.openConnection(peer, options)
 
@@ -184,15 +185,36 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
     const connections = this.#components.connectionManager.getConnections(peer)
       .filter(connection => connection !== except && connection.status === 'open' && connection.limits == null)
 
-    return connections.findLast(connection => connection.direct && !this.#bulk.hasDialled(connection)) ?? connections.findLast(({ direct }) => direct) ?? connections[0]
+    return connections.findLast(connection => connection.direct && this.#bulk?.hasDialled(connection) !== true) ?? connections.findLast(({ direct }) => direct) ?? connections[0]
   }
 
   async openBulkStream (peer: PeerId | Multiaddr | Multiaddr[], protocols: string | string[], options?: BulkStreamOptions): Promise<BulkStream> {
-    return this.#bulk.openBulkStream(peer, protocols, options)
+    const bulk = await this.#loadBulk()
+
+    return bulk.openBulkStream(peer, protocols, options)
   }
 
   async openBulkSession (peer: PeerId | Multiaddr | Multiaddr[], protocols: string | string[], options?: BulkSessionOptions): Promise<BulkSession> {
-    return this.#bulk.openBulkSession(peer, protocols, options)
+    const bulk = await this.#loadBulk()
+
+    return bulk.openBulkSession(peer, protocols, options)
+  }
+
+  async #loadBulk (): Promise<BulkOpener> {
+    const { BulkOpener } = await import('./bulk/bulk-opener.ts')
+
+    if (this.#bulk == null) {
+      this.#bulk = new BulkOpener(this.#components, {
+        log: this.#log,
+        newStreamOn: async (...args) => this.newStreamOn(...args)
+      })
+
+      if (this.#started) {
+        this.#bulk.start()
+      }
+    }
+
+    return this.#bulk
   }
 
   async newStreamOn (connection: Connection, protocols: string | string[], options: OpenStreamOnOptions = {}): Promise<Stream> {
@@ -240,7 +262,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
   async #openLasting (connection: Connection, request: Request): Promise<Stream> {
     const stream = await this.#opener.open(connection, request)
 
-    this.#bulk.keepOpen(connection, stream)
+    this.#bulk?.keepOpen(connection, stream)
 
     return stream
   }

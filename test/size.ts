@@ -2,10 +2,14 @@
  * Bundles an application for browsers with and without the package, and prints what
  * the package adds: minified and compressed, as it is downloaded. What libp2p
  * brings along anyway does not count.
+ *
+ * The package loads its code for bulk streams when the first one is opened. What
+ * counts is what a page has to load before.
  */
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
+import type { Plugin } from 'esbuild'
 
 /**
  * What the package may add, in bytes
@@ -38,37 +42,58 @@ function application (imports: string, services: string): string {
   `
 }
 
-async function measure (contents: string): Promise<Size> {
-  const { outputFiles: [bundle] } = await build({
+/**
+ * Leaves out what is loaded later
+ */
+const startOnly: Plugin = {
+  name: 'start-only',
+  setup: ({ onResolve }) => {
+    onResolve({ filter: /\/bulk-opener\.ts$/ }, ({ kind, path }) => kind === 'dynamic-import' ? { path, external: true } : undefined)
+  }
+}
+
+async function measure (contents: string, plugins: Plugin[] = []): Promise<Size> {
+  const { outputFiles } = await build({
     stdin: { contents, resolveDir: join(import.meta.dirname, '..') },
     bundle: true,
+    splitting: true,
+    outdir: 'bundle',
     minify: true,
     write: false,
     format: 'esm',
     platform: 'browser',
     target: 'es2023',
-    legalComments: 'none'
+    legalComments: 'none',
+    plugins
   })
 
-  if (bundle == null) {
-    throw new Error('There is no bundle')
+  return {
+    minified: outputFiles.reduce((sum, { contents }) => sum + contents.byteLength, 0),
+    compressed: outputFiles.reduce((sum, { contents }) => sum + gzipSync(contents, { level: 9 }).byteLength, 0)
   }
-
-  return { minified: bundle.contents.byteLength, compressed: gzipSync(bundle.contents, { level: 9 }).byteLength }
 }
 
 function print (name: string, ...columns: Array<string | number>): void {
   process.stdout.write(`${name.padEnd(30)}${columns.map(column => column.toLocaleString('en').padStart(16)).join('')}\n`)
 }
 
+const opener = application('import { streamOpener } from \'./src/index.ts\'', 'streamOpener: streamOpener()')
+const transfer = application('import { receiveBulk, sendBulk, streamOpener } from \'./src/index.ts\'', 'streamOpener: streamOpener() } }); Object.assign(globalThis, { receiveBulk, sendBulk }); void ({ services: {')
 const without = await measure(application('', ''))
-const complete = await measure(application('import { streamOpener } from \'./src/index.ts\'', 'streamOpener: streamOpener()'))
-const added = complete.compressed - without.compressed
+const start = await measure(opener, [startOnly])
 
 print('bytes', 'minified', 'minified + gzip')
 print('a libp2p application', without.minified, without.compressed)
-print('with libp2p-stream-opener', complete.minified, complete.compressed)
-print('what the package adds', complete.minified - without.minified, added)
+
+function printAdded (name: string, { minified, compressed }: Size): void {
+  print(name, minified - without.minified, compressed - without.compressed)
+}
+
+printAdded('the package adds', start)
+printAdded('and with bulk streams', await measure(opener))
+printAdded('and sendBulk and receiveBulk', await measure(transfer))
+
+const added = start.compressed - without.compressed
 
 // a bundle that lost the package would be small as well
 if (added <= 0 || added > MAX_ADDED) {

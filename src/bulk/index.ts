@@ -8,9 +8,15 @@ import type { TransportName } from './transport-of.ts'
 import type { AbortOptions, Connection, PeerId, Stream } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 
+export { BulkTransferError, TransportUnavailableError } from '../errors.ts'
 export { filterByScope, filterByTransport } from './filters.ts'
+export { receiveBulk } from './receive-bulk.ts'
+export { sendBulk } from './send-bulk.ts'
 export { transportOf } from './transport-of.ts'
-export { TransportUnavailableError } from '../errors.ts'
+export type { BulkChunk, BulkSource } from './iterate-source.ts'
+export type { ReceiveBulkOptions } from './receive-bulk.ts'
+export type { BulkProgress, BulkProgressEvent, BulkProgressOptions } from './report-progress.ts'
+export type { SendBulkOptions, SendBulkResult } from './send-bulk.ts'
 export type { TransportName } from './transport-of.ts'
 
 /**
