@@ -45,7 +45,9 @@ impl Exchanges {
         Ok(Self {
             id: number("id")?,
             peer,
-            protocol: StreamProtocol::try_from_owned(command["protocol"].as_str().unwrap_or_default().to_string())?,
+            protocol: StreamProtocol::try_from_owned(
+                command["protocol"].as_str().unwrap_or_default().to_string(),
+            )?,
             size: number("size")?.try_into()?,
             streams: number("streams")?,
             concurrency: number("concurrency")?,
@@ -58,14 +60,26 @@ impl Exchanges {
         tokio::spawn(async move {
             let left = Arc::new(AtomicI64::new(self.streams));
 
-            let results = join_all((0..self.concurrency).map(|_| self.work(left.clone(), requests.clone()))).await.concat();
-            let failures: Vec<_> = results.iter().filter_map(|result| result.as_ref().err()).collect();
+            let results =
+                join_all((0..self.concurrency).map(|_| self.work(left.clone(), requests.clone())))
+                    .await
+                    .concat();
+            let failures: Vec<_> = results
+                .iter()
+                .filter_map(|result| result.as_ref().err())
+                .collect();
 
-            say(json!({ "id": self.id, "answered": results.len() - failures.len(), "failures": failures }));
+            say(
+                json!({ "id": self.id, "answered": results.len() - failures.len(), "failures": failures }),
+            );
         });
     }
 
-    async fn work(&self, left: Arc<AtomicI64>, requests: mpsc::UnboundedSender<Request>) -> Vec<Result<(), String>> {
+    async fn work(
+        &self,
+        left: Arc<AtomicI64>,
+        requests: mpsc::UnboundedSender<Request>,
+    ) -> Vec<Result<(), String>> {
         let mut results = vec![];
 
         while left.fetch_sub(1, Ordering::Relaxed) > 0 {
@@ -80,10 +94,19 @@ impl Exchanges {
         results
     }
 
-    async fn exchange(&self, requests: &mpsc::UnboundedSender<Request>) -> Result<(), Box<dyn Error + Send + Sync>> {
+    async fn exchange(
+        &self,
+        requests: &mpsc::UnboundedSender<Request>,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
         let (reply, opened) = oneshot::channel();
-        let open = Open { protocol: self.protocol.clone(), reply };
-        requests.send(Request { peer: self.peer, open })?;
+        let open = Open {
+            protocol: self.protocol.clone(),
+            reply,
+        };
+        requests.send(Request {
+            peer: self.peer,
+            open,
+        })?;
 
         // with V1Lazy this is before anything was sent
         let mut stream = opened.await??;

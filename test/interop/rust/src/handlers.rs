@@ -72,7 +72,11 @@ async fn sink(stream: &mut Stream) -> io::Result<()> {
         total += n;
     }
 
-    let sha256: String = sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256: String = sum
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     let report = json!({ "bytes": total, "sha256": sha256 });
     say(json!({ "event": "ended", "bytes": total }));
 
@@ -97,7 +101,9 @@ async fn length_prefixed(stream: &mut Stream) -> io::Result<()> {
 }
 
 /// Returns the bytes of the prefix and the length that they stand for
-async fn read_length(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<(Vec<u8>, usize)>> {
+async fn read_length(
+    stream: &mut (impl AsyncRead + Unpin),
+) -> io::Result<Option<(Vec<u8>, usize)>> {
     let mut prefix = vec![];
     let mut length = 0;
 

@@ -61,7 +61,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
 
     peer.swarm.listen_on("/ip4/127.0.0.1/tcp/0".parse()?)?;
-    peer.swarm.listen_on("/ip4/127.0.0.1/udp/0/quic-v1".parse()?)?;
+    peer.swarm
+        .listen_on("/ip4/127.0.0.1/udp/0/quic-v1".parse()?)?;
 
     loop {
         tokio::select! {
@@ -117,7 +118,10 @@ impl Peer {
             })) => {
                 self.identified.insert(peer_id);
 
-                for exchanges in self.waiting.extract_if(.., |waiting| waiting.peer == peer_id) {
+                for exchanges in self
+                    .waiting
+                    .extract_if(.., |waiting| waiting.peer == peer_id)
+                {
                     exchanges.start(self.requests.clone());
                 }
             }
@@ -133,7 +137,10 @@ impl Peer {
                 error,
                 ..
             } => {
-                for exchanges in self.waiting.extract_if(.., |waiting| waiting.peer == peer_id) {
+                for exchanges in self
+                    .waiting
+                    .extract_if(.., |waiting| waiting.peer == peer_id)
+                {
                     say(json!({ "id": exchanges.id, "error": error.to_string() }));
                 }
             }
@@ -165,7 +172,10 @@ impl Peer {
     }
 
     fn exchange(&mut self, command: &Value) -> Result<Option<Value>, Box<dyn Error>> {
-        let addr: Multiaddr = command["to"].as_str().ok_or("exchange with whom?")?.parse()?;
+        let addr: Multiaddr = command["to"]
+            .as_str()
+            .ok_or("exchange with whom?")?
+            .parse()?;
         let exchanges = Exchanges::parse(command, &addr)?;
 
         if self.identified.contains(&exchanges.peer) {

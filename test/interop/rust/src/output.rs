@@ -6,7 +6,10 @@ use serde_json::Value;
 pub fn say(message: Value) {
     let mut stdout = std::io::stdout().lock();
 
-    if writeln!(stdout, "{message}").and_then(|()| stdout.flush()).is_err() {
+    if writeln!(stdout, "{message}")
+        .and_then(|()| stdout.flush())
+        .is_err()
+    {
         std::process::exit(1);
     }
 }

@@ -15,7 +15,9 @@ use libp2p::{
     swarm::{
         ConnectionDenied, ConnectionHandler, ConnectionHandlerEvent, ConnectionId, FromSwarm,
         NetworkBehaviour, NotifyHandler, SubstreamProtocol, THandlerInEvent, ToSwarm,
-        handler::{ConnectionEvent, DialUpgradeError, FullyNegotiatedInbound, FullyNegotiatedOutbound},
+        handler::{
+            ConnectionEvent, DialUpgradeError, FullyNegotiatedInbound, FullyNegotiatedOutbound,
+        },
     },
 };
 use tokio::sync::oneshot;
@@ -55,7 +57,10 @@ impl Streams {
     }
 
     pub fn drop_protocol(&mut self, protocol: &str) {
-        self.protocols.lock().unwrap().retain(|name| name != protocol);
+        self.protocols
+            .lock()
+            .unwrap()
+            .retain(|name| name.as_ref() != protocol);
     }
 
     fn handler(&self) -> Handler {
@@ -130,11 +135,16 @@ impl ConnectionHandler for Handler {
         self.opens.push_back(open);
     }
 
-    fn poll(&mut self, _: &mut Context<'_>) -> Poll<ConnectionHandlerEvent<Upgrade, Reply, Infallible>> {
+    fn poll(
+        &mut self,
+        _: &mut Context<'_>,
+    ) -> Poll<ConnectionHandlerEvent<Upgrade, Reply, Infallible>> {
         match self.opens.pop_front() {
-            Some(Open { protocol, reply }) => Poll::Ready(ConnectionHandlerEvent::OutboundSubstreamRequest {
-                protocol: SubstreamProtocol::new(Upgrade(vec![protocol]), reply),
-            }),
+            Some(Open { protocol, reply }) => {
+                Poll::Ready(ConnectionHandlerEvent::OutboundSubstreamRequest {
+                    protocol: SubstreamProtocol::new(Upgrade(vec![protocol]), reply),
+                })
+            }
             None => Poll::Pending,
         }
     }

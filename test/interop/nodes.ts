@@ -1,0 +1,32 @@
+import { noise } from '@libp2p/noise'
+import { tls } from '@libp2p/tls'
+import { pEvent } from 'p-event'
+import { createOpenerNode } from '../fixtures/nodes.ts'
+import type { EncrypterName } from './peers.ts'
+import type { StreamOpenerInit } from '../../src/index.ts'
+import type { NodeInit, OpenerServices } from '../fixtures/nodes.ts'
+import type { Connection, Libp2p } from '@libp2p/interface'
+import type { Multiaddr } from '@multiformats/multiaddr'
+
+/**
+ * The peers speak all of them, so it is the js node that chooses
+ */
+export function encryptedWith (encrypter?: EncrypterName): NodeInit {
+  return { connectionEncrypters: [encrypter === 'tls' ? tls() : noise()] }
+}
+
+export async function createDialer (encrypter?: EncrypterName, init: StreamOpenerInit = {}): Promise<Libp2p<OpenerServices>> {
+  return createOpenerNode(init, encryptedWith(encrypter))
+}
+
+/**
+ * Connects to a peer and waits until it is known what it speaks
+ */
+export async function connect (dialer: Libp2p, addr: Multiaddr): Promise<Connection> {
+  const [connection] = await Promise.all([
+    dialer.dial(addr),
+    pEvent(dialer as any, 'peer:identify')
+  ])
+
+  return connection
+}

@@ -1,0 +1,54 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import type { TransportName } from '../fixtures/nodes.ts'
+
+export type PeerName = 'go' | 'rust' | 'python'
+export type EncrypterName = 'noise' | 'tls'
+
+/**
+ * Where the peers are built
+ */
+export const BUILD = join(import.meta.dirname, '.build')
+
+/**
+ * What it takes to start each peer, none of it is there before it is built
+ */
+export const PEERS: Record<PeerName, [file: string, ...args: string[]]> = {
+  go: [join(BUILD, 'go-peer')],
+  rust: [join(BUILD, 'rust/release/interop-peer')],
+  python: [join(BUILD, 'venv/bin/python'), join(import.meta.dirname, 'python/peer.py')]
+}
+
+/**
+ * A peer and how to get there
+ */
+export interface Cell {
+  peer: PeerName
+  transport: TransportName
+
+  /**
+   * QUIC has its own
+   */
+  encrypter?: EncrypterName
+  name: string
+}
+
+export function isBuilt (peer: PeerName): boolean {
+  return existsSync(PEERS[peer][0])
+}
+
+function cellsOf (peer: PeerName): Cell[] {
+  return [
+    { peer, transport: 'tcp', encrypter: 'noise', name: `${peer} over tcp and noise` },
+    { peer, transport: 'tcp', encrypter: 'tls', name: `${peer} over tcp and tls` },
+    { peer, transport: 'quic', name: `${peer} over quic` }
+  ]
+}
+
+/**
+ * Every peer that is built, on every path. Where a toolchain is missing, `build.ts`
+ * has said so, or failed.
+ */
+export function builtCells (peers: PeerName[] = ['go', 'rust', 'python']): Cell[] {
+  return peers.filter(isBuilt).flatMap(cellsOf)
+}
