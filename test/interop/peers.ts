@@ -45,10 +45,26 @@ function cellsOf (peer: PeerName): Cell[] {
   ]
 }
 
+const ALL_PEERS: PeerName[] = ['go', 'rust', 'python']
+
 /**
- * Every peer that is built, on every path. Where a toolchain is missing, `build.ts`
- * has said so, or failed.
+ * js-libp2p and py-libp2p refuse each other's TLS, see upstream/js-libp2p-tls-extensions.md
  */
-export function builtCells (peers: PeerName[] = ['go', 'rust', 'python']): Cell[] {
-  return peers.filter(isBuilt).flatMap(cellsOf)
+export function isRefused ({ peer, encrypter }: Cell): boolean {
+  return peer === 'python' && encrypter === 'tls'
+}
+
+/**
+ * Every peer that is built, on every path that works. Where a toolchain is missing,
+ * `build.ts` has said so, or failed.
+ */
+export function builtCells (peers = ALL_PEERS): Cell[] {
+  return peers.filter(isBuilt).flatMap(cellsOf).filter(cell => !isRefused(cell))
+}
+
+/**
+ * The paths that do not work
+ */
+export function refusedCells (): Cell[] {
+  return ALL_PEERS.filter(isBuilt).flatMap(cellsOf).filter(isRefused)
 }
