@@ -109,7 +109,7 @@ export async function startPeer (peer: PeerName): Promise<PeerProcess> {
 
     child.stdin.write(`${JSON.stringify({ id, command: name, ...parameters })}\n`)
 
-    const { error, ...result } = await answer
+    const { id: _, error, ...result } = await answer
 
     if (error != null) {
       throw new Error(error)

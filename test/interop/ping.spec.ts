@@ -31,7 +31,8 @@ async function roundTrip (stream: Stream): Promise<void> {
   await stream.close()
 }
 
-describe.each(builtCells())('100 streams at once on one connection, ten times, to $name', ({ peer: name, transport, encrypter }) => {
+// a go-libp2p listener takes 2 streams of ping from a peer
+describe.each(builtCells(['rust', 'python']))('100 streams at once on one connection, ten times, to $name', ({ peer: name, transport, encrypter }) => {
   it('are all pinged', async () => {
     const dialer = await createDialer(encrypter)
     node = dialer
