@@ -1,15 +1,18 @@
 import { randomBytes } from 'node:crypto'
 import { ping } from '@libp2p/ping'
 import { byteStream } from '@libp2p/utils'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { streamOpener } from '../../src/index.ts'
 import { addressOf, createStockNode, stopNodes } from '../fixtures/nodes.ts'
+import { replacedMethods } from '../fixtures/streams.ts'
 import { connect, createDialer, encryptedWith } from './nodes.ts'
 import { startPeer } from './peer-process.ts'
 import { builtCells } from './peers.ts'
 import { PROTOCOLS } from './protocols.ts'
 import type { PeerProcess } from './peer-process.ts'
-import type { Libp2p, Stream } from '@libp2p/interface'
+import type { PeerName } from './peers.ts'
+import type { OpenerServices } from '../fixtures/nodes.ts'
+import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 
 const ROUNDS = 10
 const STREAMS = 100
@@ -31,26 +34,47 @@ async function roundTrip (stream: Stream): Promise<void> {
   await stream.close()
 }
 
-// a go-libp2p listener takes 2 streams of ping from a peer
-describe.each(builtCells(['rust', 'python']))('100 streams at once on one connection, ten times, to $name', ({ peer: name, transport, encrypter }) => {
-  it('are all pinged', async () => {
-    const dialer = await createDialer(encrypter)
-    node = dialer
+/**
+ * The ping of go-libp2p takes 2 streams of a peer, and that of rust-libp2p has one at
+ * a time and forgets the others, see upstream/rust-libp2p-ping.md. Their echo takes all.
+ */
+const PING: Record<PeerName, string> = {
+  go: PROTOCOLS.echo,
+  rust: PROTOCOLS.echo,
+  python: PROTOCOLS.ping
+}
+
+describe.each(builtCells())('to $name', ({ peer: name, transport, encrypter }) => {
+  let dialer: Libp2p<OpenerServices>
+  let connection: Connection
+
+  beforeEach(async () => {
+    node = dialer = await createDialer(encrypter)
     peer = await startPeer(name)
-    const connection = await connect(dialer, peer.address(transport))
+    connection = await connect(dialer, peer.address(transport))
+  })
+
+  it('100 ping streams at once on one connection, ten times, are all answered', async () => {
+    const pingOnce = async (): Promise<void> => {
+      await roundTrip(await dialer.services.streamOpener.newStreamOn(connection, PING[name]))
+    }
 
     for (let round = 0; round < ROUNDS; round++) {
-      await Promise.all(Array.from({ length: STREAMS }, async () => {
-        await roundTrip(await dialer.services.streamOpener.newStreamOn(connection, PROTOCOLS.ping))
-      }))
+      await Promise.all(Array.from({ length: STREAMS }, pingOnce))
     }
 
     expect(dialer.getConnections()).to.deep.equal([connection])
   })
+
+  it('the ping protocol is spoken', async () => {
+    const stream = await dialer.services.streamOpener.newStreamOn(connection, PROTOCOLS.ping)
+    expect(replacedMethods(stream)).to.include('onData')
+    await roundTrip(stream)
+  })
 })
 
-describe.each(builtCells(['python']))('100 streams at once on one connection, ten times, from $name', ({ peer: name, transport, encrypter }) => {
-  it('are all answered', async () => {
+describe.each(builtCells(['python']))('from $name', ({ peer: name, transport, encrypter }) => {
+  it('100 ping streams at once on one connection, ten times, are all answered', async () => {
     node = await createStockNode(transport, {
       ...encryptedWith(encrypter),
       services: {

@@ -90,11 +90,7 @@ fn create_swarm() -> Result<Swarm<Behaviour>, Box<dyn Error>> {
                 "/interop/1.0.0".to_string(),
                 key.public(),
             )),
-            // until it pings by itself it may not see the end of the pings that it answers, see
-            // ../upstream/rust-libp2p-quic-ping.md
-            ping: ping::Behaviour::new(
-                ping::Config::new().with_interval(Duration::from_millis(500)),
-            ),
+            ping: ping::Behaviour::default(),
             streams: Streams::new(handlers::PROTOCOLS.iter().cloned().map(StreamProtocol::new)),
         })?
         .with_swarm_config(|config| {
