@@ -1,5 +1,6 @@
 import { ECHO } from '../../test/fixtures/streams.ts'
 import { timeEcho, timeExchange } from '../parts/exchange.ts'
+import { measureGo } from '../parts/go-dialer.ts'
 import { interleave } from '../parts/interleave.ts'
 import { print } from '../parts/print.ts'
 import { summarise } from '../parts/statistics.ts'
@@ -12,7 +13,13 @@ import type { InterleaveInit } from '../parts/interleave.ts'
 import type { Scenario } from '../parts/scenario.ts'
 import type { Summary } from '../parts/statistics.ts'
 import type { Target } from '../parts/targets.ts'
+import type { Stream } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
+
+/**
+ * How many streams are opened at a time where they are not opened one by one
+ */
+const CONCURRENCY = 20
 
 interface Latency {
   opener: 'dialProtocol' | 'newStream'
@@ -38,17 +45,43 @@ export interface RoundTrips {
 
   dialProtocol: Latency
   newStream: Latency
+
+  /**
+   * Until the first byte of the answer with `CONCURRENCY` streams at a time, in ms
+   */
+  concurrent: Record<Latency['opener'], Summary>
+}
+
+async function firstBytes (open: () => Promise<Stream>, streams: number): Promise<Summary> {
+  const samples: number[] = []
+  let left = streams
+
+  await Promise.all(Array.from({ length: CONCURRENCY }, async () => {
+    while (left-- > 0) {
+      samples.push((await timeExchange(open)).firstByte)
+    }
+  }))
+
+  return summarise(samples)
 }
 
 export async function measureRoundTrips (addr: Multiaddr, init: InterleaveInit): Promise<RoundTrips> {
-  const samples = await withConnection(addr, async (dialer, { remotePeer }) => {
+  const [samples, concurrent] = await withConnection(addr, async (dialer, { remotePeer }) => {
     const open = await dialer.dialProtocol(remotePeer, ECHO)
+    const dialProtocol = async (): Promise<Stream> => dialer.dialProtocol(remotePeer, ECHO)
+    const newStream = async (): Promise<Stream> => dialer.services.streamOpener.newStream(remotePeer, ECHO)
 
-    return interleave({
-      roundTrip: async () => timeEcho(open),
-      dialProtocol: async () => timeExchange(async () => dialer.dialProtocol(remotePeer, ECHO)),
-      newStream: async () => timeExchange(async () => dialer.services.streamOpener.newStream(remotePeer, ECHO))
-    }, init)
+    return [
+      await interleave({
+        roundTrip: async () => timeEcho(open),
+        dialProtocol: async () => timeExchange(dialProtocol),
+        newStream: async () => timeExchange(newStream)
+      }, init),
+      {
+        dialProtocol: await firstBytes(dialProtocol, init.rounds),
+        newStream: await firstBytes(newStream, init.rounds)
+      }
+    ] as const
   })
   const roundTrip = summarise(samples.roundTrip)
 
@@ -62,7 +95,8 @@ export async function measureRoundTrips (addr: Multiaddr, init: InterleaveInit):
   return {
     roundTrip,
     dialProtocol: latency('dialProtocol'),
-    newStream: latency('newStream')
+    newStream: latency('newStream'),
+    concurrent
   }
 }
 
@@ -77,12 +111,30 @@ export const roundTrips: Scenario = {
     for (const transport of TRANSPORTS) {
       print(`measuring over ${transport} ...`)
 
-      const result = await withListener(transport, async ({ link }) => measureRoundTrips(link, { warmUp: 5, rounds: quick ? 15 : 100 }))
+      const init = { warmUp: 5, rounds: quick ? 15 : 100 }
+      const [result, go] = await withListener(transport, async ({ link }) => [
+        await measureRoundTrips(link, init),
+        await measureGo(link, { ...init, concurrency: CONCURRENCY })
+      ] as const)
 
       rows.push([transport, 'an open stream', spread(result.roundTrip, 1), '1.00'])
 
-      for (const { opener, firstByte, roundTrips } of [result.dialProtocol, result.newStream]) {
-        rows.push([transport, opener, spread(firstByte, 1), number(roundTrips, 2)])
+      const add = (opener: string, firstByte: Summary): void => {
+        rows.push([transport, opener, spread(firstByte, 1), number(firstByte.median / result.roundTrip.median, 2)])
+      }
+
+      add('dialProtocol', result.dialProtocol.firstByte)
+      add('newStream', result.newStream.firstByte)
+
+      if (go != null) {
+        add('NewStream of go-libp2p', summarise(go.sequential))
+      }
+
+      add(`dialProtocol, ${CONCURRENCY} at a time`, result.concurrent.dialProtocol)
+      add(`newStream, ${CONCURRENCY} at a time`, result.concurrent.newStream)
+
+      if (go != null) {
+        add(`NewStream of go-libp2p, ${CONCURRENCY} at a time`, summarise(go.concurrent))
       }
 
       targets.push({ name: `round trips of newStream over ${transport}`, value: result.newStream.roundTrips, atMost: 1.15 })

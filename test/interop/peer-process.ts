@@ -27,6 +27,11 @@ export interface ExchangeInit {
   size: number
   streams: number
   concurrency: number
+
+  /**
+   * Send the FIN when the answer is there, only go does that
+   */
+  waitForAnswer?: boolean
   timeout: number
 }
 

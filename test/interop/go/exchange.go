@@ -23,6 +23,10 @@ type Exchanges struct {
 	Streams     int `json:"streams"`
 	Concurrency int `json:"concurrency"`
 
+	// Send the end when the answer is there. This is how the benchmarks do it, whose
+	// listener would lose an earlier one.
+	WaitForAnswer bool `json:"waitForAnswer"`
+
 	// How long one may take, in ms
 	Timeout int `json:"timeout"`
 }
@@ -101,7 +105,7 @@ func exchange(h host.Host, to peer.ID, id protocol.ID, init Exchanges) (timing, 
 
 	defer context.AfterFunc(ctx, func() { _ = s.Reset() })()
 
-	took, err := converse(s, request, start)
+	took, err := converse(s, request, start, init.WaitForAnswer)
 	if ctx.Err() != nil {
 		err = errors.New("timeout")
 	}
@@ -114,13 +118,15 @@ func exchange(h host.Host, to peer.ID, id protocol.ID, init Exchanges) (timing, 
 	return took, s.Close()
 }
 
-func converse(s network.Stream, request []byte, start time.Time) (timing, error) {
+func converse(s network.Stream, request []byte, start time.Time, waitForAnswer bool) (timing, error) {
 	if _, err := s.Write(request); err != nil {
 		return timing{}, err
 	}
 
-	if err := s.CloseWrite(); err != nil {
-		return timing{}, err
+	if !waitForAnswer {
+		if err := s.CloseWrite(); err != nil {
+			return timing{}, err
+		}
 	}
 
 	answer := make([]byte, len(request))
@@ -136,6 +142,12 @@ func converse(s network.Stream, request []byte, start time.Time) (timing, error)
 
 	if !bytes.Equal(answer, request) {
 		return timing{}, errors.New("the answer is not the request")
+	}
+
+	if waitForAnswer {
+		if err := s.CloseWrite(); err != nil {
+			return timing{}, err
+		}
 	}
 
 	if n, err := s.Read(make([]byte, 1)); n != 0 || err != io.EOF {
