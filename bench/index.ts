@@ -1,32 +1,27 @@
 /**
- * `npm run bench` or `npm run bench -- [scenario ...] [--quick]`
+ * `npm run bench` or `npm run bench -- [scenario ...] [--quick] [--json FILE]`
  */
-import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { print } from './parts/print.ts'
-import { printTargets } from './parts/targets.ts'
-import { burst } from './scenarios/burst.ts'
-import { firstStream } from './scenarios/first-stream.ts'
-import { growth } from './scenarios/growth.ts'
-import { kadDht } from './scenarios/kad-dht.ts'
-import { roundTrips } from './scenarios/round-trips.ts'
-import { sequential } from './scenarios/sequential.ts'
-import { stalledNeighbour } from './scenarios/stalled-neighbour.ts'
+import { Recorder } from './parts/recorder.ts'
+import { about, writeResults } from './parts/results.ts'
+import { printNoise, printTargets } from './parts/targets.ts'
+import { SCENARIOS } from './scenarios/index.ts'
+import type { Results, ScenarioResult } from './parts/results.ts'
 import type { Scenario } from './parts/scenario.ts'
-import type { Target } from './parts/targets.ts'
-
-const SCENARIOS: Scenario[] = [roundTrips, firstStream, sequential, burst, stalledNeighbour, growth, kadDht]
 
 interface Args {
   scenarios: Scenario[]
   quick: boolean
+  json?: string
 }
 
 function readArgs (): Args {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
-      quick: { type: 'boolean', default: false }
+      quick: { type: 'boolean', default: false },
+      json: { type: 'string' }
     }
   })
   const scenarios = positionals.map(name => {
@@ -39,30 +34,52 @@ function readArgs (): Args {
     return scenario
   })
 
-  return { scenarios: scenarios.length === 0 ? SCENARIOS : scenarios, quick: values.quick }
+  return { scenarios: scenarios.length === 0 ? SCENARIOS : scenarios, ...values }
 }
 
 function usage (): string {
   return [
-    'npm run bench -- [scenario ...] [--quick]',
+    'npm run bench -- [scenario ...] [--quick] [--json FILE]',
     '',
     ...SCENARIOS.map(({ name, about }) => `  ${name.padEnd(19)}${about}`)
   ].join('\n')
 }
 
-async function run ({ scenarios, quick }: Args): Promise<void> {
-  const targets: Target[] = []
+async function runOne ({ name, about, run }: Scenario, quick: boolean): Promise<ScenarioResult> {
+  const start = performance.now()
+  const recorder = new Recorder()
+  const targets = await run({ quick, recorder })
+  const seconds = Math.round((performance.now() - start) / 1000)
 
-  print(`Node.js ${process.version} on ${cpus().length} x ${cpus()[0]?.model}`)
+  print(`It took ${seconds} s`)
+  printNoise(targets)
+
+  return { name, about, seconds, targets, series: recorder.series }
+}
+
+async function run ({ scenarios, quick, json }: Args): Promise<void> {
+  const results: Results = { about: about(quick), scenarios: [] }
+  const { cpu, cpus, load, system, versions } = results.about
+
+  print(`Node.js ${versions.node} on ${cpus} x ${cpu}, ${system}`)
   print('Medians, and in brackets where the middle half of the samples is')
 
-  for (const scenario of scenarios) {
-    print(`\n${scenario.name}: ${scenario.about}`)
-    targets.push(...await scenario.run({ quick }))
+  if (load > cpus / 4) {
+    print(`The machine is busy with something else (load ${load.toFixed(1)}), the figures will be less certain`)
+  }
+
+  for (const [i, scenario] of scenarios.entries()) {
+    print(`\n[${i + 1}/${scenarios.length}] ${scenario.name}: ${scenario.about}`)
+    results.scenarios.push(await runOne(scenario, quick))
+
+    // what was measured is not to be lost if a later scenario fails
+    if (json != null) {
+      writeResults(json, results)
+    }
   }
 
   print(`\nTargets, in this ${quick ? 'quick ' : ''}run:`)
-  printTargets(targets)
+  printTargets(results.scenarios.flatMap(({ targets }) => targets))
 }
 
 let args: Args | undefined

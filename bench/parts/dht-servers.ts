@@ -10,11 +10,15 @@ import { createRelay } from '../../test/fixtures/relay.ts'
 import { ready } from './child.ts'
 import { connectAll } from './connect-all.ts'
 import { dhtServices } from './dht.ts'
-import { LINK_DELAY } from './link.ts'
 import type { DHTServices } from './dht.ts'
 import type { Relay } from '../../test/fixtures/relay.ts'
 import type { Libp2p } from '@libp2p/interface'
 import type { AddressInfo } from 'node:net'
+
+/**
+ * One way, in ms
+ */
+const LINK_DELAY = 25
 
 const [servers = 0, others = 0] = process.argv.slice(2).map(Number)
 

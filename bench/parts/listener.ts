@@ -1,22 +1,23 @@
 /**
- * The other end, a process of its own: a node that knows nothing of this package,
- * on loopback and behind a link.
+ * The other end, a process of its own: a node that knows nothing of this package
+ * unless it is to guard its handlers, on loopback and behind links
  */
+import { streamOpener } from '../../src/index.ts'
 import { addressOf, createStockNode } from '../../test/fixtures/nodes.ts'
-import { createRelay } from '../../test/fixtures/relay.ts'
 import { ECHO } from '../../test/fixtures/streams.ts'
 import { ready } from './child.ts'
 import { echo } from './echo.ts'
-import { LINK_DELAY } from './link.ts'
+import { createLinks } from './links.ts'
+import { answerAtEnd, REQUEST_RESPONSE } from './request-response.ts'
 import type { TransportName } from '../../test/fixtures/nodes.ts'
 
-const node = await createStockNode(process.argv[2] as TransportName)
+const [transport, kind] = process.argv.slice(2)
+
+const node = await createStockNode(transport as TransportName, kind === 'guarded' ? { services: { streamOpener: streamOpener() } } : {})
 await node.handle(ECHO, echo)
+await node.handle(REQUEST_RESPONSE, answerAtEnd)
 
-// it is here and not at the dialer because there the CPU time is measured
-const relay = await createRelay(addressOf(node), { delay: LINK_DELAY })
+// they are here and not at the dialer because there the CPU time is measured
+const { addresses, relays } = await createLinks(addressOf(node))
 
-ready({
-  loopback: addressOf(node).toString(),
-  link: relay.addr.toString()
-}, [node], [relay])
+ready(addresses, [node], relays)

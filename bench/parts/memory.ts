@@ -4,7 +4,10 @@ import { collectGarbage } from './gc.ts'
 import type { StreamOpener, StreamOpenerComponents } from '../../src/index.ts'
 import type { Connection, IdentifyResult, Libp2p, Startable } from '@libp2p/interface'
 
-async function heapUsed (): Promise<number> {
+/**
+ * The heap without any garbage, in bytes
+ */
+export async function settledHeap (): Promise<number> {
   // what was freed may only now let go of other things
   for (let i = 0; i < 3; i++) {
     collectGarbage()
@@ -27,7 +30,7 @@ async function heapUsed (): Promise<number> {
 export async function heldPerPeer (node: Libp2p<any>, peers: IdentifyResult[], use: (opener: StreamOpener, connection: Connection) => Promise<void> = async () => {}): Promise<number> {
   const events = new EventTarget()
   const { components } = node as unknown as { components: StreamOpenerComponents }
-  const before = await heapUsed()
+  const before = await settledHeap()
 
   const opener = streamOpener()({
     ...pick(components),
@@ -49,7 +52,7 @@ export async function heldPerPeer (node: Libp2p<any>, peers: IdentifyResult[], u
     await use(opener, connection)
   }
 
-  const after = await heapUsed()
+  const after = await settledHeap()
   await opener.stop()
 
   return (after - before) / peers.length

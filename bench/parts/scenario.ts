@@ -1,12 +1,24 @@
+import type { Recorder } from './recorder.ts'
 import type { Target } from './targets.ts'
+
+export interface ScenarioInit {
+  /**
+   * Take fewer samples, so that the figures are less certain
+   */
+  quick: boolean
+
+  /**
+   * Takes all raw samples
+   */
+  recorder: Recorder
+}
 
 export interface Scenario {
   name: string
   about: string
 
   /**
-   * Prints what it measures - with `quick` it takes fewer samples, so that the
-   * figures are less certain
+   * Prints what it measures
    */
-  run(init: { quick: boolean }): Promise<Target[]>
+  run(init: ScenarioInit): Promise<Target[]>
 }

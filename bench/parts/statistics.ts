@@ -1,14 +1,24 @@
-import { median, quantile, sampleWithReplacement } from 'simple-statistics'
+import { linearRegression, median, quantile, sampleWithReplacement } from 'simple-statistics'
+import { randomFrom } from './random.ts'
 
 export interface Summary {
   median: number
 
   /**
-   * The bounds of the middle half of the samples - of 95% of them for a ratio
+   * The bounds of the middle half of the samples - of 95% of the draws for what is
+   * an `Estimate`
    */
   low: number
   high: number
 }
+
+/**
+ * A figure that was worked out of samples, and what 95% of the figures are between
+ * if the same samples are drawn again and again (the bootstrap)
+ */
+export type Estimate = Summary
+
+const DRAWS = 1000
 
 export function summarise (samples: number[]): Summary {
   return {
@@ -18,34 +28,43 @@ export function summarise (samples: number[]): Summary {
   }
 }
 
-/**
- * The ratio of the medians, and what 95% of the ratios are between if the same
- * samples are drawn again and again - if this is wide there were not enough of them
- */
-export function ratioOf (samples: number[], base: number[]): Summary {
-  const draws = Array.from({ length: 1000 }, () => {
-    return median(sampleWithReplacement(samples, samples.length)) / median(sampleWithReplacement(base, base.length))
-  })
+function estimate (figure: number, draw: (random: () => number) => number): Estimate {
+  const random = randomFrom(1)
+  const draws = Array.from({ length: DRAWS }, () => draw(random))
 
   return {
-    median: median(samples) / median(base),
+    median: figure,
     low: quantile(draws, 0.025),
     high: quantile(draws, 0.975)
   }
 }
 
 /**
- * The median of the ratios of samples that were taken next to each other, and what
- * 95% of those are between if the same pairs are drawn again and again - for figures
- * that follow what else the machine is doing, as the slowest of many do
+ * The ratio of the medians
  */
-export function pairedRatioOf (samples: number[], base: number[]): Summary {
-  const ratios = samples.map((sample, i) => sample / (base[i] ?? NaN))
-  const draws = Array.from({ length: 1000 }, () => median(sampleWithReplacement(ratios, ratios.length)))
+export function ratioOf (samples: number[], base: number[]): Estimate {
+  return estimate(median(samples) / median(base), random => {
+    return median(sampleWithReplacement(samples, samples.length, random)) / median(sampleWithReplacement(base, base.length, random))
+  })
+}
 
-  return {
-    median: median(ratios),
-    low: quantile(draws, 0.025),
-    high: quantile(draws, 0.975)
-  }
+export function medianOf (samples: number[]): Estimate {
+  return estimate(median(samples), random => median(sampleWithReplacement(samples, samples.length, random)))
+}
+
+/**
+ * The median of the ratios of samples that were taken next to each other - for
+ * figures that follow what else the machine is doing
+ */
+export function pairedRatioOf (samples: number[], base: number[]): Estimate {
+  return medianOf(samples.map((sample, i) => sample / (base[i] ?? NaN)))
+}
+
+/**
+ * By how much the samples grow from one to the next
+ */
+export function slopeOf (samples: number[]): Estimate {
+  const points = samples.map((sample, i) => [i, sample])
+
+  return estimate(linearRegression(points).m, random => linearRegression(sampleWithReplacement(points, points.length, random)).m)
 }

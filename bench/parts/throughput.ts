@@ -5,15 +5,64 @@ import type { Summary } from './statistics.ts'
 import type { Stream } from '@libp2p/interface'
 
 /**
- * What one block of streams came to
+ * What one block of streams came to, for each of them in us
  */
 export interface Block {
-  perSecond: number
+  time: number
 
   /**
-   * What each stream took of this process, in us
+   * What it took of this process
    */
   cpu: number
+}
+
+export interface BlockInit {
+  /**
+   * How many streams are opened between two looks at the clock
+   */
+  size: number
+
+  ending: Ending
+
+  /**
+   * How many streams are open at a time
+   *
+   * @default 1
+   */
+  inFlight?: number
+}
+
+/**
+ * Opens streams, has an echo on each and closes it
+ */
+export async function runBlock (open: () => Promise<Stream>, { size, ending, inFlight = 1 }: BlockInit): Promise<Block> {
+  return perOperation(size, async () => {
+    let left = size
+
+    await Promise.all(Array.from({ length: inFlight }, async () => {
+      while (left-- > 0) {
+        await exchange(await open(), ending)
+      }
+    }))
+  })
+}
+
+/**
+ * What the function takes, divided by so many
+ */
+export async function perOperation (operations: number, fn: () => Promise<void>): Promise<Block> {
+  const cpuBefore = process.cpuUsage()
+  const start = performance.now()
+
+  await fn()
+
+  const elapsed = performance.now() - start
+  const { user, system } = process.cpuUsage(cpuBefore)
+
+  return {
+    time: elapsed * 1000 / operations,
+    cpu: (user + system) / operations
+  }
 }
 
 export interface Throughput {
@@ -21,29 +70,9 @@ export interface Throughput {
   cpu: Summary
 }
 
-/**
- * Opens streams, one after the other
- */
-export async function runBlock (open: () => Promise<Stream>, size: number, ending: Ending): Promise<Block> {
-  const cpuBefore = process.cpuUsage()
-  const start = performance.now()
-
-  for (let i = 0; i < size; i++) {
-    await exchange(await open(), ending)
-  }
-
-  const elapsed = performance.now() - start
-  const { user, system } = process.cpuUsage(cpuBefore)
-
-  return {
-    perSecond: size * 1000 / elapsed,
-    cpu: (user + system) / size
-  }
-}
-
 export function summariseBlocks (blocks: Block[]): Throughput {
   return {
-    perSecond: summarise(blocks.map(({ perSecond }) => perSecond)),
+    perSecond: summarise(blocks.map(({ time }) => 1_000_000 / time)),
     cpu: summarise(blocks.map(({ cpu }) => cpu))
   }
 }

@@ -1,3 +1,9 @@
-export type Transport = 'tcp' | 'quic'
+export type Transport = 'tcp' | 'quic' | 'ws'
 
-export const TRANSPORTS: Transport[] = ['tcp', 'quic']
+/**
+ * WebSockets differ from TCP by some bytes of framing, so only what is about round
+ * trips is measured over them as well
+ */
+export const TRANSPORTS = ['tcp', 'quic'] as const
+
+export const ALL_TRANSPORTS: Transport[] = ['tcp', 'quic', 'ws']

@@ -1,5 +1,6 @@
 import { pEvent } from 'p-event'
 import { createOpenerNode } from '../../test/fixtures/nodes.ts'
+import type { StreamOpenerInit } from '../../src/index.ts'
 import type { NodeInit, OpenerServices } from '../../test/fixtures/nodes.ts'
 import type { Connection, Libp2p } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
@@ -9,8 +10,8 @@ export type Dialer = Libp2p<OpenerServices>
 /**
  * Calls the function with a new node that has no connections, and stops the node
  */
-export async function withDialer <T> (fn: (dialer: Dialer) => Promise<T>, init: NodeInit = {}): Promise<T> {
-  const dialer = await createOpenerNode({}, init)
+export async function withDialer <T> (fn: (dialer: Dialer) => Promise<T>, node: NodeInit = {}, opener: StreamOpenerInit = {}): Promise<T> {
+  const dialer = await createOpenerNode(opener, node)
 
   try {
     return await fn(dialer)
@@ -20,16 +21,21 @@ export async function withDialer <T> (fn: (dialer: Dialer) => Promise<T>, init: 
 }
 
 /**
+ * Connects the node and waits until it has heard what the peer speaks
+ */
+export async function dialIdentified (dialer: Dialer, addr: Multiaddr): Promise<Connection> {
+  const identified = pEvent(dialer as any, 'peer:identify')
+  const connection = await dialer.dial(addr)
+  await identified
+
+  return connection
+}
+
+/**
  * The same with a connection whose listener is known to speak what it speaks.
  * `dialProtocol` and the stream opener share it, what they do is then the only
  * difference.
  */
-export async function withConnection <T> (addr: Multiaddr, fn: (dialer: Dialer, connection: Connection) => Promise<T>): Promise<T> {
-  return withDialer(async dialer => {
-    const identified = pEvent(dialer as any, 'peer:identify')
-    const connection = await dialer.dial(addr)
-    await identified
-
-    return fn(dialer, connection)
-  })
+export async function withConnection <T> (addr: Multiaddr, fn: (dialer: Dialer, connection: Connection) => Promise<T>, opener: StreamOpenerInit = {}): Promise<T> {
+  return withDialer(async dialer => fn(dialer, await dialIdentified(dialer, addr)), {}, opener)
 }

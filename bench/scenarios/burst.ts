@@ -5,13 +5,13 @@ import { ECHO } from '../../test/fixtures/streams.ts'
 import { exchange } from '../parts/exchange.ts'
 import { interleave } from '../parts/interleave.ts'
 import { print } from '../parts/print.ts'
-import { summarise } from '../parts/statistics.ts'
 import { number, printTable, spread } from '../parts/table.ts'
 import { TRANSPORTS } from '../parts/transports.ts'
 import { withChild } from '../parts/with-child.ts'
 import { withConnection } from '../parts/with-dialer.ts'
 import type { InterleaveInit } from '../parts/interleave.ts'
 import type { Scenario } from '../parts/scenario.ts'
+import type { Summary } from '../parts/statistics.ts'
 import type { Target } from '../parts/targets.ts'
 import type { Dialer } from '../parts/with-dialer.ts'
 import type { PeerId, Stream } from '@libp2p/interface'
@@ -84,7 +84,7 @@ export const burst: Scenario = {
   name: 'burst',
   about: 'Many streams at once to a listener with default limits, an echo of 32 bytes on each and closing it, on loopback',
 
-  async run ({ quick }) {
+  async run ({ quick, recorder }) {
     const sizes: Array<{ size: number } & InterleaveInit> = [
       { size: 1, warmUp: quick ? 1 : 3, rounds: quick ? 3 : 12 },
       { size: 10, warmUp: quick ? 0 : 1, rounds: quick ? 3 : 12 },
@@ -106,14 +106,19 @@ export const burst: Scenario = {
           }, init)
 
           for (const opener of OPENERS) {
-            const of = (figure: keyof Burst): number[] => bursts[opener].map(burst => burst[figure])
+            const add = (figure: keyof Burst, name: string, unit: string): Summary => {
+              return recorder.add(name, unit, { transport, 'at once': size, 'opened by': opener }, bursts[opener].map(burst => burst[figure]))
+            }
 
-            rows.push([transport, opener, number(size), ...[
-              spread(summarise(of('failed'))),
-              spread(summarise(of('perSecond'))),
-              spread(summarise(of('p50')), 1),
-              spread(summarise(of('p99')), 1)
-            ]])
+            rows.push([
+              transport,
+              opener,
+              number(size),
+              spread(add('failed', 'streams that failed', 'streams')),
+              spread(add('perSecond', 'opens per second', 'opens/s')),
+              spread(add('p50', 'time to the answer, p50', 'ms'), 1),
+              spread(add('p99', 'time to the answer, p99', 'ms'), 1)
+            ])
           }
 
           targets.push({ name: `failures of newStream in any burst of ${number(size)} over ${transport}`, value: Math.max(...bursts.newStream.map(({ failed }) => failed)), atMost: 0 })

@@ -2,77 +2,96 @@ import { ECHO } from '../../test/fixtures/streams.ts'
 import { timeExchange } from '../parts/exchange.ts'
 import { interleave } from '../parts/interleave.ts'
 import { print } from '../parts/print.ts'
-import { ratioOf, summarise } from '../parts/statistics.ts'
+import { ratioOf } from '../parts/statistics.ts'
 import { printTable, spread } from '../parts/table.ts'
 import { TRANSPORTS } from '../parts/transports.ts'
+import { remember } from '../parts/ways.ts'
 import { withDialer } from '../parts/with-dialer.ts'
 import { withListener } from '../parts/with-listener.ts'
 import type { InterleaveInit } from '../parts/interleave.ts'
+import type { RoundTrip } from '../parts/round-trips.ts'
 import type { Scenario } from '../parts/scenario.ts'
-import type { Summary } from '../parts/statistics.ts'
 import type { Target } from '../parts/targets.ts'
 import type { Dialer } from '../parts/with-dialer.ts'
-import type { Path } from '../parts/with-listener.ts'
 import type { Stream } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 
-interface FirstStream {
-  dialProtocol: Summary
-  newStream: Summary
-  ratio: Summary
+/**
+ * - `dial`: the node has never met the peer
+ * - `reconnect`: it has, and resumes
+ */
+const KINDS = ['dial', 'reconnect'] as const
+
+type Kind = typeof KINDS[number]
+
+type Open = (dialer: Dialer) => Promise<Stream>
+
+async function timeFirst (dialer: Dialer, open: Open): Promise<number> {
+  const { firstByte } = await timeExchange(async () => open(dialer))
+
+  return firstByte
 }
 
 /**
- * Each sample has a dialer of its own: one that has met the listener before has
- * the addresses of it that are not behind the link
+ * Each sample of a dial has a node of its own, the reconnects share one
  */
-async function timeFirstStream (open: (dialer: Dialer) => Promise<Stream>): Promise<number> {
-  return withDialer(async dialer => {
-    const { firstByte } = await timeExchange(async () => open(dialer))
+async function measure (kind: Kind, addr: Multiaddr, init: InterleaveInit): Promise<Record<'dialProtocol' | 'newStream', number[]>> {
+  const stock: Open = async dialer => dialer.dialProtocol(addr, ECHO)
+  const ours: Open = async dialer => dialer.services.streamOpener.newStream(addr, ECHO)
 
-    return firstByte
-  })
-}
+  if (kind === 'dial') {
+    const fresh = async (open: Open): Promise<number> => withDialer(async dialer => timeFirst(dialer, open))
 
-async function measureFirstStream (addr: Multiaddr, init: InterleaveInit): Promise<FirstStream> {
-  const samples = await interleave({
-    dialProtocol: async () => timeFirstStream(async dialer => dialer.dialProtocol(addr, ECHO)),
-    newStream: async () => timeFirstStream(async dialer => dialer.services.streamOpener.newStream(addr, ECHO))
-  }, init)
-
-  return {
-    dialProtocol: summarise(samples.dialProtocol),
-    newStream: summarise(samples.newStream),
-    ratio: ratioOf(samples.newStream, samples.dialProtocol)
+    return interleave({ dialProtocol: async () => fresh(stock), newStream: async () => fresh(ours) }, init)
   }
+
+  return withDialer(async dialer => {
+    const again = async (open: Open): Promise<number> => {
+      await Promise.all(dialer.getPeers().map(async peer => dialer.hangUp(peer)))
+
+      return timeFirst(dialer, open)
+    }
+
+    await remember(dialer, addr)
+
+    return interleave({ dialProtocol: async () => again(stock), newStream: async () => again(ours) }, init)
+  }, {}, { resume: true })
 }
 
 export const firstStream: Scenario = {
   name: 'first-stream',
-  about: 'From dialing a peer to the first byte of the answer on the first stream, through a link of 50 ms and on loopback',
+  about: 'From dialing a peer to the first byte of the answer on the first stream, after a first dial and after a reconnect with resume',
 
-  async run ({ quick }) {
-    const paths: Array<{ path: Path, init: InterleaveInit }> = [
-      { path: 'link', init: { warmUp: 5, rounds: quick ? 10 : 50 } },
-      { path: 'loopback', init: { warmUp: 10, rounds: quick ? 50 : 1000 } }
+  async run ({ quick, recorder }) {
+    const paths: Array<{ roundTrip: RoundTrip, init: InterleaveInit }> = [
+      { roundTrip: 50, init: { warmUp: 2, rounds: quick ? 6 : 20 } },
+      { roundTrip: 0, init: { warmUp: 10, rounds: quick ? 20 : 150 } }
     ]
     const targets: Target[] = []
     const rows: string[][] = []
 
     for (const transport of TRANSPORTS) {
       await withListener(transport, async addresses => {
-        for (const { path, init } of paths) {
-          print(`measuring over ${transport}, ${path} ...`)
+        for (const { roundTrip, init } of paths) {
+          for (const kind of KINDS) {
+            print(`measuring over ${transport}, ${kind}, round trip of ${roundTrip} ms ...`)
 
-          const { dialProtocol, newStream, ratio } = await measureFirstStream(addresses[path], init)
+            const samples = await measure(kind, addresses[roundTrip], init)
+            const add = (opener: keyof typeof samples): string => {
+              const labels = { transport, 'round trip, ms': roundTrip, after: kind, 'opened by': opener }
 
-          rows.push([transport, path, spread(dialProtocol, 1), spread(newStream, 1), spread(ratio, 3)])
-          targets.push({ name: `first stream of newStream to that of dialProtocol over ${transport}, ${path}`, value: ratio.median, atMost: 1.03 })
+              return spread(recorder.add('time to the first byte', 'ms', labels, samples[opener]), 1)
+            }
+            const ratio = ratioOf(samples.newStream, samples.dialProtocol)
+
+            rows.push([transport, kind, `${roundTrip}`, add('dialProtocol'), add('newStream'), spread(ratio, 3)])
+            targets.push({ name: `first stream of newStream to that of dialProtocol over ${transport}, ${kind}, ${roundTrip} ms away`, value: ratio, atMost: 1.03 })
+          }
         }
       })
     }
 
-    printTable(['transport', 'path', 'dialProtocol, ms', 'newStream, ms', 'ratio (95% of draws)'], rows)
+    printTable(['transport', 'after', 'link, ms', 'dialProtocol, ms', 'newStream, ms', 'ratio (95% of draws)'], rows)
 
     return targets
   }

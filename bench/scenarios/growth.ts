@@ -8,16 +8,16 @@ import { IDLE, MANY_STREAMS } from '../parts/idle.ts'
 import { interleave } from '../parts/interleave.ts'
 import { heldPerPeer } from '../parts/memory.ts'
 import { print } from '../parts/print.ts'
-import { summarise } from '../parts/statistics.ts'
+import { medianOf, summarise } from '../parts/statistics.ts'
 import { number, printTable, spread } from '../parts/table.ts'
 import { runBlock } from '../parts/throughput.ts'
 import { withChild } from '../parts/with-child.ts'
 import { withDialer } from '../parts/with-dialer.ts'
 import type { InterleaveInit } from '../parts/interleave.ts'
+import type { Recorder } from '../parts/recorder.ts'
 import type { Scenario } from '../parts/scenario.ts'
-import type { Summary } from '../parts/statistics.ts'
 import type { Target } from '../parts/targets.ts'
-import type { Block } from '../parts/throughput.ts'
+import type { Block, BlockInit } from '../parts/throughput.ts'
 import type { Dialer } from '../parts/with-dialer.ts'
 import type { Connection, IdentifyResult } from '@libp2p/interface'
 
@@ -35,7 +35,7 @@ interface Grown {
   peers: IdentifyResult[]
 }
 
-const BLOCK_SIZE = 150
+const BLOCK: BlockInit = { size: 150, ending: 'close() returned' }
 
 /**
  * Calls the function with a node of each size
@@ -68,66 +68,57 @@ async function growStreams (dialer: Dialer, addr: string[], size: Size): Promise
   return peers
 }
 
-interface Cost {
-  size: Size
+type Costs = Record<`${'newStream' | 'bareMuxer'} ${Size}`, Block[]>
 
-  /**
-   * The whole of an open with an echo, and the opener's share of it, in us
-   */
-  newStream: Record<'cpu' | 'wall', Summary>
-  bareMuxer: Record<'cpu' | 'wall', Summary>
-  share: Record<'cpu' | 'wall', Summary>
-}
-
-async function measureCost (grown: Grown[], init: InterleaveInit): Promise<Cost[]> {
-  const samples = await interleave(Object.fromEntries(grown.flatMap(({ size, dialer, peers }) => {
+async function measureCosts (grown: Grown[], init: InterleaveInit): Promise<Costs> {
+  return interleave(Object.fromEntries(grown.flatMap(({ size, dialer, peers }) => {
     const { connection } = peers[0] as IdentifyResult
     const { streamOpener } = dialer.services
 
     return [
-      [`newStream ${size}`, async () => runBlock(async () => streamOpener.newStream(connection.remotePeer, ECHO), BLOCK_SIZE, 'close() returned')],
-      [`bareMuxer ${size}`, async () => runBlock(bareMuxer(connection), BLOCK_SIZE, 'close() returned')]
+      [`newStream ${size}`, async () => runBlock(async () => streamOpener.newStream(connection.remotePeer, ECHO), BLOCK)],
+      [`bareMuxer ${size}`, async () => runBlock(bareMuxer(connection), BLOCK)]
     ]
-  })), init) as Record<string, Block[]>
-
-  return grown.map(({ size }) => {
-    const of = (opener: string, figure: 'cpu' | 'wall'): number[] => (samples[`${opener} ${size}`] ?? []).map(({ cpu, perSecond }) => figure === 'cpu' ? cpu : 1_000_000 / perSecond)
-    const figures = (fn: (figure: 'cpu' | 'wall') => number[]): Record<'cpu' | 'wall', Summary> => ({ cpu: summarise(fn('cpu')), wall: summarise(fn('wall')) })
-
-    return {
-      size,
-      newStream: figures(figure => of('newStream', figure)),
-      bareMuxer: figures(figure => of('bareMuxer', figure)),
-      // of blocks that are next to each other
-      share: figures(figure => {
-        const bare = of('bareMuxer', figure)
-
-        return of('newStream', figure).map((value, i) => value - (bare[i] ?? NaN))
-      })
-    }
-  })
+  })), init) as Promise<Costs>
 }
 
-function printCosts (of: string, costs: Cost[]): Target {
+/**
+ * Prints what an open with an echo costs, and the opener's share of it
+ */
+function report (recorder: Recorder, grownIn: string, costs: Costs): Target {
+  const of = (opener: 'newStream' | 'bareMuxer', size: Size, figure: keyof Block): number[] => costs[`${opener} ${size}`].map(block => block[figure])
+  // of blocks that are next to each other
+  const shareOf = (size: Size, figure: keyof Block): number[] => {
+    const bare = of('bareMuxer', size, figure)
+
+    return of('newStream', size, figure).map((value, i) => value - (bare[i] ?? NaN))
+  }
+
   printTable(
-    [of, '', 'CPU per open, us', 'bare muxer', "opener's share", 'time per open, us', 'bare muxer', "opener's share"],
-    costs.map(({ size, newStream, bareMuxer, share }) => [
-      number(size), '',
-      spread(newStream.cpu), spread(bareMuxer.cpu), spread(share.cpu),
-      spread(newStream.wall), spread(bareMuxer.wall), spread(share.wall)
-    ])
+    [grownIn, '', 'CPU per open, us', 'bare muxer', "opener's share", 'time per open, us', 'bare muxer', "opener's share"],
+    SIZES.map(size => {
+      const add = (figure: keyof Block, name: string): string[] => [
+        spread(recorder.add(name, 'us', { 'grown in': grownIn, size, 'opened by': 'newStream' }, of('newStream', size, figure))),
+        spread(recorder.add(name, 'us', { 'grown in': grownIn, size, 'opened by': 'bareMuxer' }, of('bareMuxer', size, figure))),
+        spread(summarise(shareOf(size, figure)))
+      ]
+
+      return [number(size), '', ...add('cpu', 'CPU per open'), ...add('time', 'time per open')]
+    })
   )
 
-  const [least, , most] = costs as [Cost, Cost, Cost]
+  const [least, , most] = SIZES
+  const bare = of('bareMuxer', least, 'cpu')
+  const before = shareOf(least, 'cpu')
 
   return {
-    name: `CPU that an open with ${number(most.size)} ${of} takes of the opener more than with ${least.size}, to that of the bare muxer`,
-    value: (most.share.cpu.median - least.share.cpu.median) / least.bareMuxer.cpu.median,
+    name: `CPU that an open with ${number(most)} ${grownIn} takes of the opener more than with ${least}, to that of the bare muxer`,
+    value: medianOf(shareOf(most, 'cpu').map((share, i) => (share - (before[i] ?? NaN)) / (bare[i] ?? NaN))),
     atMost: 0.1
   }
 }
 
-async function measureMemory ({ dialer, peers }: Grown, init: InterleaveInit): Promise<Target[]> {
+async function measureMemory (recorder: Recorder, { dialer, peers }: Grown, init: InterleaveInit): Promise<Target[]> {
   async function use (opener: Dialer['services']['streamOpener'], connection: Connection): Promise<void> {
     await exchange(await opener.newStreamOn(connection, ECHO), 'closed at both ends')
   }
@@ -137,16 +128,18 @@ async function measureMemory ({ dialer, peers }: Grown, init: InterleaveInit): P
     'and had a stream': async () => heldPerPeer(dialer, peers, use)
   }, init)
 
-  printTable(['idle peers', '', 'bytes of the heap for each'], Object.entries(samples).map(([name, bytes]) => [name, number(peers.length), spread(summarise(bytes))]))
+  const held = Object.entries(samples).map(([name, bytes]) => ({ name, bytes, summary: recorder.add('heap for each idle peer', 'bytes', { peers: peers.length, after: name }, bytes) }))
 
-  return Object.entries(samples).map(([name, bytes]) => ({ name: `KiB for each idle peer (${name})`, value: summarise(bytes).median / 1024, atMost: 2 }))
+  printTable(['idle peers', '', 'bytes of the heap for each'], held.map(({ name, summary }) => [name, number(peers.length), spread(summary)]))
+
+  return held.map(({ name, bytes }) => ({ name: `KiB for each idle peer (${name})`, value: medianOf(bytes.map(bytes => bytes / 1024)), atMost: 2 }))
 }
 
 export const growth: Scenario = {
   name: 'growth',
   about: `What an open costs with ${SIZES.map(size => number(size)).join(', ')} connected peers and open streams, and the memory for each peer, on loopback`,
 
-  async run ({ quick }) {
+  async run ({ quick, recorder }) {
     const init = { warmUp: 4, rounds: quick ? 6 : 24 }
     const targets: Target[] = []
 
@@ -155,17 +148,17 @@ export const growth: Scenario = {
     await withChild('./crowd.ts', [`${SIZES[2]}`], async (addresses: string[]) => {
       await withGrown(async (dialer, size) => connectAll(dialer, addresses.slice(0, size)), async grown => {
         print('measuring with more and more peers over tcp ...')
-        targets.push(printCosts('connected peers', await measureCost(grown, init)))
+        targets.push(report(recorder, 'connected peers', await measureCosts(grown, init)))
 
         print('measuring the memory ...')
-        targets.push(...await measureMemory(grown.at(-1) as Grown, { warmUp: 2, rounds: quick ? 2 : 5 }))
+        targets.push(...await measureMemory(recorder, grown.at(-1) as Grown, { warmUp: 2, rounds: quick ? 2 : 5 }))
       })
     })
 
     await withChild('./crowd.ts', ['1'], async (addr: string[]) => {
       await withGrown(async (dialer, size) => growStreams(dialer, addr, size), async grown => {
         print('measuring with more and more streams over tcp ...')
-        targets.push(printCosts('open streams', await measureCost(grown, init)))
+        targets.push(report(recorder, 'open streams', await measureCosts(grown, init)))
       })
     })
 

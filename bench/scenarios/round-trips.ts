@@ -1,146 +1,73 @@
 import { ECHO } from '../../test/fixtures/streams.ts'
-import { timeEcho, timeExchange } from '../parts/exchange.ts'
-import { measureGo } from '../parts/go-dialer.ts'
+import { GO_ECHO, withGoPeer } from '../parts/go-peer.ts'
 import { interleave } from '../parts/interleave.ts'
 import { print } from '../parts/print.ts'
-import { summarise } from '../parts/statistics.ts'
+import { ROUND_TRIPS } from '../parts/round-trips.ts'
+import { ratioOf } from '../parts/statistics.ts'
 import { number, printTable, spread } from '../parts/table.ts'
-import { TRANSPORTS } from '../parts/transports.ts'
-import { withConnection } from '../parts/with-dialer.ts'
+import { ALL_TRANSPORTS } from '../parts/transports.ts'
+import { WAYS, withWays } from '../parts/ways.ts'
 import { withListener } from '../parts/with-listener.ts'
-import type { Timing } from '../parts/exchange.ts'
 import type { InterleaveInit } from '../parts/interleave.ts'
+import type { Addresses, RoundTrip } from '../parts/round-trips.ts'
 import type { Scenario } from '../parts/scenario.ts'
-import type { Summary } from '../parts/statistics.ts'
 import type { Target } from '../parts/targets.ts'
-import type { Stream } from '@libp2p/interface'
+import type { Way } from '../parts/ways.ts'
 import type { Multiaddr } from '@multiformats/multiaddr'
 
+const ROUNDS: Record<RoundTrip, InterleaveInit> = {
+  0: { warmUp: 20, rounds: 100 },
+  10: { warmUp: 3, rounds: 20 },
+  50: { warmUp: 1, rounds: 14 },
+  150: { warmUp: 1, rounds: 8 }
+}
+
+const QUICK: InterleaveInit = { warmUp: 1, rounds: 4 }
+
 /**
- * How many streams are opened at a time where they are not opened one by one
+ * An early open is there with the answer that a full negotiation waits for as well
  */
-const CONCURRENCY = 20
-
-interface Latency {
-  opener: 'dialProtocol' | 'newStream'
-
-  /**
-   * Until the first byte of the answer, in ms
-   */
-  firstByte: Summary
-
-  roundTrips: number
-
-  /**
-   * Until `close()` has returned, in ms
-   */
-  total: Summary
-}
-
-export interface RoundTrips {
-  /**
-   * How long an answer takes on a stream that is open, in ms
-   */
-  roundTrip: Summary
-
-  dialProtocol: Latency
-  newStream: Latency
-
-  /**
-   * Until the first byte of the answer with `CONCURRENCY` streams at a time, in ms
-   */
-  concurrent: Record<Latency['opener'], Summary>
-}
-
-async function firstBytes (open: () => Promise<Stream>, streams: number): Promise<Summary> {
-  const samples: number[] = []
-  let left = streams
-
-  await Promise.all(Array.from({ length: CONCURRENCY }, async () => {
-    while (left-- > 0) {
-      samples.push((await timeExchange(open)).firstByte)
-    }
-  }))
-
-  return summarise(samples)
-}
-
-export async function measureRoundTrips (addr: Multiaddr, init: InterleaveInit): Promise<RoundTrips> {
-  const [samples, concurrent] = await withConnection(addr, async (dialer, { remotePeer }) => {
-    const open = await dialer.dialProtocol(remotePeer, ECHO)
-    const dialProtocol = async (): Promise<Stream> => dialer.dialProtocol(remotePeer, ECHO)
-    const newStream = async (): Promise<Stream> => dialer.services.streamOpener.newStream(remotePeer, ECHO)
-
-    return [
-      await interleave({
-        roundTrip: async () => timeEcho(open),
-        dialProtocol: async () => timeExchange(dialProtocol),
-        newStream: async () => timeExchange(newStream)
-      }, init),
-      {
-        dialProtocol: await firstBytes(dialProtocol, init.rounds),
-        newStream: await firstBytes(newStream, init.rounds)
-      }
-    ] as const
-  })
-  const roundTrip = summarise(samples.roundTrip)
-
-  function latency (opener: Latency['opener']): Latency {
-    const of = (name: keyof Timing): Summary => summarise(samples[opener].map(timing => timing[name]))
-    const firstByte = of('firstByte')
-
-    return { opener, firstByte, roundTrips: firstByte.median / roundTrip.median, total: of('total') }
-  }
-
-  return {
-    roundTrip,
-    dialProtocol: latency('dialProtocol'),
-    newStream: latency('newStream'),
-    concurrent
-  }
-}
+const TARGETS: Partial<Record<Way, number>> = { early: 2.15, optimistic: 1.15, resumed: 1.15 }
 
 export const roundTrips: Scenario = {
   name: 'round-trips',
-  about: 'From opening a stream on an identified connection to the first byte of the answer, through a link of 50 ms',
+  about: 'From opening a stream to the first byte of the answer, on loopback and through links with round trips of 10, 50 and 150 ms',
 
-  async run ({ quick }) {
+  async run ({ quick, recorder }) {
     const targets: Target[] = []
     const rows: string[][] = []
 
-    for (const transport of TRANSPORTS) {
-      print(`measuring over ${transport} ...`)
+    async function measure (transport: string, listener: string, protocol: string, addresses: Addresses<Multiaddr>): Promise<void> {
+      for (const roundTrip of ROUND_TRIPS) {
+        print(`measuring over ${transport}, ${listener} listener, round trip of ${roundTrip} ms ...`)
 
-      const init = { warmUp: 5, rounds: quick ? 15 : 100 }
-      const [result, go] = await withListener(transport, async ({ link }) => [
-        await measureRoundTrips(link, init),
-        await measureGo(link, { ...init, concurrency: CONCURRENCY })
-      ] as const)
+        const samples = await withWays(addresses[roundTrip], protocol, async samplers => interleave(samplers, quick ? QUICK : ROUNDS[roundTrip]))
 
-      rows.push([transport, 'an open stream', spread(result.roundTrip, 1), '1.00'])
+        function add (opener: string, times: number[]): void {
+          const labels = { transport, listener, 'round trip, ms': roundTrip, 'opened by': opener }
+          const inRoundTrips = ratioOf(times, samples.echo)
 
-      const add = (opener: string, firstByte: Summary): void => {
-        rows.push([transport, opener, spread(firstByte, 1), number(firstByte.median / result.roundTrip.median, 2)])
+          rows.push([`${transport}, ${listener}`, opener, number(roundTrip), spread(recorder.add('time to the first byte', 'ms', labels, times), 1), number(inRoundTrips.median, 2)])
+
+          const atMost = TARGETS[opener as Way]
+
+          // on loopback it is the time that it takes to compute, see `sequential`
+          if (atMost != null && roundTrip >= 50) {
+            targets.push({ name: `round trips to the first byte, ${opener}, over ${transport} to a ${listener} listener ${roundTrip} ms away`, value: inRoundTrips, atMost })
+          }
+        }
+
+        add('an open stream', samples.echo)
+        WAYS.forEach(way => { add(way, samples[way].map(({ firstByte }) => firstByte)) })
       }
-
-      add('dialProtocol', result.dialProtocol.firstByte)
-      add('newStream', result.newStream.firstByte)
-
-      if (go != null) {
-        add('NewStream of go-libp2p', summarise(go.sequential))
-      }
-
-      add(`dialProtocol, ${CONCURRENCY} at a time`, result.concurrent.dialProtocol)
-      add(`newStream, ${CONCURRENCY} at a time`, result.concurrent.newStream)
-
-      if (go != null) {
-        add(`NewStream of go-libp2p, ${CONCURRENCY} at a time`, summarise(go.concurrent))
-      }
-
-      targets.push({ name: `round trips of newStream over ${transport}`, value: result.newStream.roundTrips, atMost: 1.15 })
     }
 
-    printTable(['transport', 'opened by', 'ms', 'round trips'], rows)
+    for (const transport of ALL_TRANSPORTS) {
+      await withListener(transport, async addresses => measure(transport, 'js', ECHO, addresses))
+      await withGoPeer(transport, async addresses => measure(transport, 'go', GO_ECHO, addresses))
+    }
+
+    printTable(['transport, listener', 'opened by', 'link, ms', 'ms to the first byte', 'round trips'], rows)
 
     return targets
   }

@@ -1,4 +1,0 @@
-/**
- * How long everything takes through the link, one way, in ms
- */
-export const LINK_DELAY = 25

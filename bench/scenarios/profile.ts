@@ -1,0 +1,95 @@
+import { sum } from 'simple-statistics'
+import { ECHO } from '../../test/fixtures/streams.ts'
+import { sharesOf, withProfiler } from '../parts/cpu-profile.ts'
+import { interleave } from '../parts/interleave.ts'
+import { openersOf } from '../parts/openers.ts'
+import { print } from '../parts/print.ts'
+import { number, printTable } from '../parts/table.ts'
+import { runBlock } from '../parts/throughput.ts'
+import { TRANSPORTS } from '../parts/transports.ts'
+import { withConnection } from '../parts/with-dialer.ts'
+import { withListener } from '../parts/with-listener.ts'
+import type { Share } from '../parts/cpu-profile.ts'
+import type { InterleaveInit } from '../parts/interleave.ts'
+import type { Scenario } from '../parts/scenario.ts'
+import type { BlockInit } from '../parts/throughput.ts'
+import type { Multiaddr } from '@multiformats/multiaddr'
+
+const OPENERS = ['dialProtocol', 'newStream', 'newStreamOn', 'bareMuxer'] as const
+
+const BLOCK: BlockInit = { size: 500, ending: 'closed at both ends' }
+
+/**
+ * How many functions of ours are named
+ */
+const NAMED = 15
+
+const PARTS: Record<string, string> = {
+  src: 'this package',
+  '@libp2p/yamux': 'muxer',
+  '@libp2p/noise': 'encrypter',
+  '@libp2p/tcp': 'socket and Node.js',
+  node: 'socket and Node.js',
+  '@chainsafe/libp2p-quic': 'QUIC',
+  libp2p: 'libp2p',
+  '@libp2p/multistream-select': 'libp2p',
+  '@libp2p/peer-store': 'libp2p',
+  '@libp2p/utils': 'streams of @libp2p/utils',
+  'garbage collection': 'garbage collection',
+  'native code': 'native code',
+  bench: 'this benchmark'
+}
+
+const partOf = ({ owner }: Share): string => PARTS[owner] ?? 'other packages'
+
+async function measure (addr: Multiaddr, init: InterleaveInit): Promise<Record<typeof OPENERS[number], Share[][]>> {
+  return withConnection(addr, async (dialer, connection) => withProfiler(async profile => {
+    const open = openersOf(dialer, connection, ECHO)
+    const sampler = (opener: typeof OPENERS[number]) => async (): Promise<Share[]> => sharesOf(await profile(async () => { await runBlock(open[opener], BLOCK) }))
+
+    return interleave(Object.fromEntries(OPENERS.map(opener => [opener, sampler(opener)])), init) as Promise<Record<typeof OPENERS[number], Share[][]>>
+  }))
+}
+
+function perOpen (shares: Share[], isMeant: (share: Share) => boolean): number {
+  return sum(shares.filter(isMeant).map(({ time }) => time)) / BLOCK.size
+}
+
+function printOurs (blocks: Share[][]): void {
+  const times = new Map<string, number>()
+
+  for (const { owner, name, time } of blocks.flat()) {
+    if (owner === 'src') {
+      times.set(name, (times.get(name) ?? 0) + time / blocks.length / BLOCK.size)
+    }
+  }
+
+  const largest = [...times].toSorted(([, a], [, b]) => b - a).slice(0, NAMED)
+
+  printTable(['function of this package', '', 'us per open'], largest.map(([name, time]) => [name, '', number(time, 1)]))
+}
+
+export const profile: Scenario = {
+  name: 'profile',
+  about: 'Where the CPU time of an open, an echo and a close goes, one after the other on loopback, by the V8 profiler',
+
+  async run ({ quick, recorder }) {
+    for (const transport of TRANSPORTS) {
+      print(`measuring over ${transport} ...`)
+
+      const blocks = await withListener(transport, async addresses => measure(addresses[0], { warmUp: 2, rounds: quick ? 3 : 10 }))
+      const parts = [...new Set([...Object.values(PARTS), 'other packages'])]
+
+      const rows = parts.map(part => [part, transport, ...OPENERS.map(opener => {
+        const times = blocks[opener].map(shares => perOpen(shares, share => partOf(share) === part))
+
+        return number(recorder.add('CPU per open', 'us', { transport, part, 'opened by': opener }, times).median, 1)
+      })])
+
+      printTable(['part', 'transport', ...OPENERS], rows)
+      printOurs(blocks.newStream)
+    }
+
+    return []
+  }
+}
