@@ -3,16 +3,21 @@
  * some of the time
  */
 import { Session } from 'node:inspector/promises'
-import type { Profiler } from 'node:inspector'
+import type { Profiler as Domain } from 'node:inspector'
 
-export type Profile = Profiler.Profile
+export type Profile = Domain.Profile
+
+/**
+ * Returns what was computed while the function ran
+ */
+export type Profiler = (fn: () => Promise<void>) => Promise<Profile>
 
 /**
  * In us
  */
 const SAMPLING_INTERVAL = 100
 
-export async function withProfiler <T> (fn: (profile: (fn: () => Promise<void>) => Promise<Profile>) => Promise<T>): Promise<T> {
+export async function withProfiler <T> (fn: (profile: Profiler) => Promise<T>): Promise<T> {
   const session = new Session()
   session.connect()
 
@@ -31,6 +36,8 @@ export async function withProfiler <T> (fn: (profile: (fn: () => Promise<void>) 
   }
 }
 
+const SRC = new URL('../../src/', import.meta.url).href
+
 const V8: Record<string, string> = {
   '(garbage collector)': 'garbage collection',
   '(program)': 'native code',
@@ -48,11 +55,11 @@ function ownerOf ({ functionName, url }: Profile['nodes'][number]['callFrame']):
     return name
   }
 
-  if (/\/(bench|test)\/[^/]+\//.test(url)) {
-    return 'bench'
+  if (url.startsWith(SRC)) {
+    return 'src'
   }
 
-  return url.startsWith('file:') ? 'src' : V8[functionName]
+  return url.startsWith('file:') ? 'bench' : V8[functionName]
 }
 
 export interface Share {

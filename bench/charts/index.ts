@@ -1,0 +1,147 @@
+import { bars } from './bars.ts'
+import { lines } from './lines.ts'
+import { rowsOf } from './rows.ts'
+import { stacked } from './stacked.ts'
+import type { ScenarioResult } from '../parts/results.ts'
+import type { TopLevelSpec } from 'vega-lite'
+
+export interface Chart {
+  /**
+   * The name of its file, without `.svg`
+   */
+  name: string
+  scenario: string
+  title: string
+  spec(result: ScenarioResult): TopLevelSpec
+}
+
+const inMs = (name: string): string => `${name}, ms`
+
+export const CHARTS: Chart[] = [
+  {
+    name: 'round-trips',
+    scenario: 'round-trips',
+    title: 'From opening a stream to the first byte of the answer, ms, by the round trip of the link',
+    spec: result => bars({
+      rows: rowsOf(result, { figure: 'time to the first byte', where: labels => labels['round trip, ms'] !== 0 })
+        .map(row => ({ ...row, link: `${row['round trip, ms']} ms`, path: `${row.transport}, ${row.listener === 'go' ? 'go-libp2p' : 'js-libp2p'} listener` })),
+      x: 'ms',
+      y: 'opened by',
+      column: 'link',
+      row: 'path',
+      width: 170
+    })
+  },
+  {
+    name: 'first-stream',
+    scenario: 'first-stream',
+    title: 'From dialing a peer to the first byte of the answer, 50 ms away',
+    spec: result => bars({
+      rows: rowsOf(result, { figure: 'time to the first byte', where: labels => labels['round trip, ms'] === 50 })
+        .map(row => ({ ...row, kind: row.after === 'dial' ? 'first dial' : 'reconnect, with resume' })),
+      x: 'ms',
+      y: 'opened by',
+      column: 'transport',
+      row: 'kind',
+      width: 270
+    })
+  },
+  ...['time', 'CPU'].map((figure): Chart => ({
+    name: `sequential-${figure.toLowerCase()}`,
+    scenario: 'sequential',
+    title: figure === 'time' ? 'Time of an open, an echo of 32 bytes and a close, on loopback' : 'CPU time of the dialer for an open, an echo of 32 bytes and a close, on loopback',
+    spec: result => bars({ rows: rowsOf(result, { figure: `${figure} per open` }), x: 'us per open', y: 'opened by', column: 'transport', row: 'mode', width: 270 })
+  })),
+  {
+    name: 'profile',
+    scenario: 'profile',
+    title: 'Where the CPU time of an open, an echo and a close goes, on loopback',
+    spec: result => stacked({ rows: rowsOf(result, { figure: 'CPU per open' }).filter(({ median }) => median > 0), x: 'us per open', y: 'opened by', part: 'part', column: 'transport', width: 310 })
+  },
+  {
+    name: 'request-response',
+    scenario: 'request-response',
+    title: 'A request that ends with a half-close, until the answer to its end',
+    spec: result => bars({
+      rows: rowsOf(result, { figure: 'time to the end of the answer' }).map(row => ({ ...row, link: row['round trip, ms'] === 0 ? 'on loopback' : `${row['round trip, ms']} ms away` })),
+      x: 'ms',
+      y: 'way',
+      column: 'transport',
+      row: 'link',
+      width: 280,
+      digits: 1
+    })
+  },
+  {
+    name: 'burst',
+    scenario: 'burst',
+    title: 'Streams that are answered when many are opened at once to a listener with default limits',
+    spec: result => lines({
+      rows: rowsOf(result, { figure: 'streams that failed', scale: labels => -100 / Number(labels['at once']) })
+        .map(row => ({ ...row, median: 100 + row.median, low: 100 + row.low, high: 100 + row.high })),
+      x: 'at once',
+      xTitle: 'streams at once',
+      isLog: true,
+      y: 'answered, %',
+      to: 100,
+      colour: 'opened by',
+      column: 'transport',
+      width: 320
+    })
+  },
+  {
+    name: 'stalled-neighbour',
+    scenario: 'stalled-neighbour',
+    title: 'Opens to healthy peers while 1,000 calls hang on one that is silent: p99 of 1,000',
+    spec: result => bars({ rows: rowsOf(result, { figure: 'time to the answer, p99 of a block' }), x: inMs('p99 of the time to the answer'), y: 'the silent peer', width: 480, digits: 2 })
+  },
+  {
+    name: 'growth',
+    scenario: 'growth',
+    title: 'CPU time of an open, an echo and a close with more and more peers and streams',
+    spec: result => lines({ rows: rowsOf(result, { figure: 'CPU per open' }), x: 'size', xTitle: 'of them', isLog: true, y: 'us per open', colour: 'opened by', column: 'grown in', width: 320 })
+  },
+  {
+    name: 'loss',
+    scenario: 'loss',
+    title: 'Opening 8 streams at once through a link of 50 ms that loses packets, to the first byte',
+    spec: result => bars({
+      rows: rowsOf(result, { figure: 'time to the first byte' }).map(row => ({ ...row, lost: `${row['lost, %']}% lost` })),
+      x: 'ms (median, middle half, p99)',
+      y: 'opened by',
+      column: 'transport',
+      row: 'lost',
+      width: 270,
+      p99: true
+    })
+  },
+  {
+    name: 'stall',
+    scenario: 'stall',
+    title: 'The slowest echo of each of 8 streams when one packet is lost, 10 ms away',
+    spec: result => lines({ rows: rowsOf(result, { figure: 'slowest echo of a stream' }), x: 'streams that were as slow', xTitle: 'streams, the slowest one first', y: inMs('slowest echo'), colour: 'lost', column: 'transport', width: 320 })
+  },
+  {
+    name: 'kad-dht',
+    scenario: 'kad-dht',
+    title: 'Queries of a DHT of 20 servers, each 50 ms away',
+    spec: result => bars({ rows: rowsOf(result, { figure: 'time of a query' }), x: 'ms', y: 'by', column: 'servers', row: 'query', width: 270 })
+  },
+  {
+    name: 'soak',
+    scenario: 'soak',
+    title: 'The heap after so many opens, without garbage',
+    spec: result => {
+      const heap = result.series.find(({ figure }) => figure === 'heap after each block')
+      const size = Number(heap?.labels['opens in a block'])
+
+      return lines({
+        rows: (heap?.samples ?? []).map((heap, i) => ({ opens: (i + 1) * size, median: heap / 2 ** 20, low: heap / 2 ** 20, high: heap / 2 ** 20, p99: NaN })),
+        x: 'opens',
+        xTitle: 'opens',
+        y: 'heap, MiB',
+        width: 700
+      })
+    }
+  }
+]
