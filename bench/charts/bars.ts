@@ -1,10 +1,11 @@
+import { number } from '../parts/table.ts'
+import { faceted } from './faceted.ts'
 import { COLOURS, INTERVAL } from './theme.ts'
+import type { FacetInit } from './faceted.ts'
 import type { Row } from './rows.ts'
 import type { TopLevelSpec } from 'vega-lite'
 
-export interface BarsInit {
-  rows: Row[]
-
+export interface BarsInit extends FacetInit {
   /**
    * What the bars stand for, with the unit
    */
@@ -14,12 +15,6 @@ export interface BarsInit {
    * The label that has a bar for each of its values, and in which order
    */
   y: string
-
-  /**
-   * Labels that have a column or a row of charts for each of their values
-   */
-  column?: string
-  row?: string
 
   /**
    * Of each chart, in pixels
@@ -32,47 +27,40 @@ export interface BarsInit {
   digits?: number
 
   /**
-   * Besides the middle half of the samples, show the 99th percentile
+   * Besides the middle half of the samples, show the 99th percentile, and its number
+   * behind that of the median
    */
   p99?: boolean
-}
-
-function facet (field: string | undefined, isColumn: boolean): object | undefined {
-  return field == null ? undefined : { field, title: null, sort: null, header: isColumn ? { labelPadding: 8 } : { labelAngle: 0, labelAlign: 'left', labelOrient: 'top', labelAnchor: 'start', labelPadding: 4 } }
 }
 
 /**
  * Horizontal bars with the middle half of the samples, and the median behind them
  */
-export function bars ({ rows, x, y, column, row, width, digits = 0, p99 = false }: BarsInit): TopLevelSpec {
-  const names = [...new Set(rows.map(row => row[y]))]
-  const position = { field: y, type: 'nominal', sort: names, title: null, axis: { ticks: false, domain: false } }
+export function bars ({ x, y, width, digits = 0, p99 = false, ...init }: BarsInit): TopLevelSpec {
+  const names = [...new Set(init.rows.map(row => String(row[y])))]
   const at = (field: string): object => ({ field, type: 'quantitative', title: x, scale: { zero: true, nice: false }, axis: { tickCount: 4 } })
 
-  return {
-    data: { values: rows },
-    facet: { ...(column == null ? {} : { column: facet(column, true) }), ...(row == null ? {} : { row: facet(row, false) }) },
-    spacing: { column: 64, row: 16 },
-    resolve: { scale: { x: 'independent' }, axis: { x: 'independent' } },
-    spec: {
-      width,
-      height: { step: 20 },
-      encoding: { y: position },
-      layer: [
-        {
-          mark: { type: 'bar', height: { band: 0.7 } },
-          encoding: {
-            x: at('median'),
-            color: { field: y, type: 'nominal', legend: null, scale: { domain: names, range: names.map(name => COLOURS[String(name)] ?? COLOURS.newStream) } }
-          }
-        },
-        { mark: { type: 'rule', color: INTERVAL, strokeWidth: 2 }, encoding: { x: at('low'), x2: { field: 'high' } } },
-        ...(p99 ? [{ mark: { type: 'tick', color: INTERVAL, thickness: 2, height: 12 }, encoding: { x: at('p99') } }] : []),
-        {
-          mark: { type: 'text', align: 'left', dx: 6, fontSize: 12, color: INTERVAL },
-          encoding: { x: at(p99 ? 'p99' : 'high'), text: { field: 'median', type: 'quantitative', format: `,.${digits}f` } }
+  const label = (row: Row): string => (p99 ? [row.median, row.p99] : [row.median]).map(value => number(value, digits)).join(', ')
+  const rows = init.rows.map(row => ({ ...row, label: label(row) }))
+
+  return faceted({ ...init, rows }, {
+    width,
+    height: { step: 20 },
+    encoding: { y: { field: y, type: 'nominal', sort: names, title: null, axis: { ticks: false, domain: false } } },
+    layer: [
+      {
+        mark: { type: 'bar', height: { band: 0.7 } },
+        encoding: {
+          x: at('median'),
+          color: { field: y, type: 'nominal', legend: null, scale: { domain: names, range: names.map(name => COLOURS[name] ?? COLOURS.newStream) } }
         }
-      ]
-    }
-  } as unknown as TopLevelSpec
+      },
+      { mark: { type: 'rule', color: INTERVAL, strokeWidth: 2 }, encoding: { x: at('low'), x2: { field: 'high' } } },
+      ...(p99 ? [{ mark: { type: 'tick', color: INTERVAL, thickness: 2, height: 12 }, encoding: { x: at('p99') } }] : []),
+      {
+        mark: { type: 'text', align: 'left', dx: 6, fontSize: 12, color: INTERVAL },
+        encoding: { x: at(p99 ? 'p99' : 'high'), text: { field: 'label' } }
+      }
+    ]
+  })
 }

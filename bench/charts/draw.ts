@@ -5,12 +5,35 @@ import type { About } from '../parts/results.ts'
 import type { TopLevelSpec } from 'vega-lite'
 
 /**
+ * What goes on a line at GitHub's width. Without a browser Vega takes letters to be
+ * wider than they are.
+ */
+const TITLE_LENGTH = 62
+
+function wrap (text: string): string[] {
+  const lines = ['']
+
+  for (const word of text.split(' ')) {
+    const line = `${lines.at(-1)} ${word}`.trim()
+
+    if (line.length > TITLE_LENGTH) {
+      lines.push(word)
+    } else {
+      lines[lines.length - 1] = line
+    }
+  }
+
+  return lines
+}
+
+/**
  * On what machine, when and with which command
  */
 function originOf ({ cpu, cpus, command, commit, date, quick, system, versions }: About): string[] {
   return [
-    `${cpus} x ${cpu}, ${system}, Node.js ${versions.node}, libp2p ${versions.libp2p}`,
-    `${date.slice(0, 10)}, commit ${commit ?? 'unknown'}, ${command.replaceAll(/\s+--json\s+\S+/g, '')}${quick ? ': A QUICK RUN, NOT TO BE TRUSTED' : ''}`
+    `${cpus} x ${cpu}, ${system}`,
+    `Node.js ${versions.node}, libp2p ${versions.libp2p}, commit ${commit ?? 'unknown'}, ${date.slice(0, 10)}`,
+    `${command.replaceAll(/\s+--json\s+\S+/g, '')}${quick ? ': QUICK, NOT TO BE TRUSTED' : ''}`
   ]
 }
 
@@ -18,7 +41,7 @@ function originOf ({ cpu, cpus, command, commit, date, quick, system, versions }
  * Returns the chart as SVG
  */
 export async function draw (title: string, about: About, spec: TopLevelSpec): Promise<string> {
-  const { spec: compiled } = compile({ ...spec, title: { text: title, subtitle: originOf(about) } }, { config: CONFIG })
+  const { spec: compiled } = compile({ ...spec, title: { text: wrap(title), subtitle: originOf(about) } }, { config: CONFIG })
 
   return new View(parse(compiled), { renderer: 'none' }).toSVG()
 }

@@ -21,15 +21,16 @@ export const CHARTS: Chart[] = [
   {
     name: 'round-trips',
     scenario: 'round-trips',
-    title: 'From opening a stream to the first byte of the answer, ms, by the round trip of the link',
+    title: 'From opening a stream to the first byte of the answer',
     spec: result => bars({
       rows: rowsOf(result, { figure: 'time to the first byte', where: labels => labels['round trip, ms'] !== 0 })
-        .map(row => ({ ...row, link: `${row['round trip, ms']} ms`, path: `${row.transport}, ${row.listener === 'go' ? 'go-libp2p' : 'js-libp2p'} listener` })),
+        .map(row => ({ ...row, link: `${row['round trip, ms']} ms away`, path: `${row.transport}, ${row.listener === 'go' ? 'go-libp2p' : 'js-libp2p'} listener` })),
       x: 'ms',
       y: 'opened by',
       column: 'link',
       row: 'path',
-      width: 170
+      width: 124,
+      gap: 40
     })
   },
   {
@@ -49,14 +50,14 @@ export const CHARTS: Chart[] = [
   ...['time', 'CPU'].map((figure): Chart => ({
     name: `sequential-${figure.toLowerCase()}`,
     scenario: 'sequential',
-    title: figure === 'time' ? 'Time of an open, an echo of 32 bytes and a close, on loopback' : 'CPU time of the dialer for an open, an echo of 32 bytes and a close, on loopback',
+    title: figure === 'time' ? 'Time of an open, an echo and a close, on loopback' : 'CPU time of an open, an echo and a close, on loopback',
     spec: result => bars({ rows: rowsOf(result, { figure: `${figure} per open` }), x: 'us per open', y: 'opened by', column: 'transport', row: 'mode', width: 270 })
   })),
   {
     name: 'profile',
     scenario: 'profile',
-    title: 'Where the CPU time of an open, an echo and a close goes, on loopback',
-    spec: result => stacked({ rows: rowsOf(result, { figure: 'CPU per open' }).filter(({ median }) => median > 0), x: 'us per open', y: 'opened by', part: 'part', column: 'transport', width: 310 })
+    title: 'Where the CPU time of an open, an echo and a close goes',
+    spec: result => stacked({ rows: rowsOf(result, { figure: 'CPU per open' }).filter(({ median }) => median > 0), x: 'us per open', y: 'opened by', part: 'part', column: 'transport', width: 280 })
   },
   {
     name: 'request-response',
@@ -75,7 +76,7 @@ export const CHARTS: Chart[] = [
   {
     name: 'burst',
     scenario: 'burst',
-    title: 'Streams that are answered when many are opened at once to a listener with default limits',
+    title: 'Streams that are answered when many are opened at once',
     spec: result => lines({
       rows: rowsOf(result, { figure: 'streams that failed', scale: labels => -100 / Number(labels['at once']) })
         .map(row => ({ ...row, median: 100 + row.median, low: 100 + row.low, high: 100 + row.high })),
@@ -92,33 +93,33 @@ export const CHARTS: Chart[] = [
   {
     name: 'stalled-neighbour',
     scenario: 'stalled-neighbour',
-    title: 'Opens to healthy peers while 1,000 calls hang on one that is silent: p99 of 1,000',
+    title: 'Opens to healthy peers while 1,000 calls hang on a silent one',
     spec: result => bars({ rows: rowsOf(result, { figure: 'time to the answer, p99 of a block' }), x: inMs('p99 of the time to the answer'), y: 'the silent peer', width: 480, digits: 2 })
   },
   {
     name: 'growth',
     scenario: 'growth',
-    title: 'CPU time of an open, an echo and a close with more and more peers and streams',
-    spec: result => lines({ rows: rowsOf(result, { figure: 'CPU per open' }), x: 'size', xTitle: 'of them', isLog: true, y: 'us per open', colour: 'opened by', column: 'grown in', width: 320 })
+    title: 'CPU time of an open with more and more peers and streams',
+    spec: result => lines({ rows: rowsOf(result, { figure: 'CPU per open' }), x: 'size', xTitle: 'how many there are', isLog: true, y: 'us per open', colour: 'opened by', column: 'grown in', width: 320 })
   },
   {
     name: 'loss',
     scenario: 'loss',
-    title: 'Opening 8 streams at once through a link of 50 ms that loses packets, to the first byte',
+    title: '8 opens at once, 50 ms away, where packets are lost',
     spec: result => bars({
       rows: rowsOf(result, { figure: 'time to the first byte' }).map(row => ({ ...row, lost: `${row['lost, %']}% lost` })),
-      x: 'ms (median, middle half, p99)',
+      x: 'ms to the first byte: median, p99',
       y: 'opened by',
       column: 'transport',
       row: 'lost',
-      width: 270,
+      width: 230,
       p99: true
     })
   },
   {
     name: 'stall',
     scenario: 'stall',
-    title: 'The slowest echo of each of 8 streams when one packet is lost, 10 ms away',
+    title: 'What one lost packet does to 8 streams, 10 ms away',
     spec: result => lines({ rows: rowsOf(result, { figure: 'slowest echo of a stream' }), x: 'streams that were as slow', xTitle: 'streams, the slowest one first', y: inMs('slowest echo'), colour: 'lost', column: 'transport', width: 320 })
   },
   {

@@ -1,10 +1,9 @@
+import { faceted } from './faceted.ts'
 import { COLOURS } from './theme.ts'
-import type { Row } from './rows.ts'
+import type { FacetInit } from './faceted.ts'
 import type { TopLevelSpec } from 'vega-lite'
 
-export interface LinesInit {
-  rows: Row[]
-
+export interface LinesInit extends FacetInit {
   /**
    * The label that the horizontal axis is about
    */
@@ -18,9 +17,8 @@ export interface LinesInit {
   y: string
 
   /**
-   * From where the vertical axis goes, and to where at least
+   * To where the vertical axis goes at least
    */
-  from?: number
   to?: number
 
   /**
@@ -29,43 +27,44 @@ export interface LinesInit {
   colour?: string
 
   /**
-   * The label that has a chart for each of its values
-   */
-  column?: string
-
-  /**
    * Of each chart, in pixels
    */
   width: number
 }
 
 /**
+ * With more values than this there are no points
+ */
+const FEW = 10
+
+/**
  * Medians, with the middle half of the samples
  */
-export function lines ({ rows, x, xTitle, isLog = false, y, from = 0, to = 0, colour, column, width }: LinesInit): TopLevelSpec {
-  const names = colour == null ? [] : [...new Set(rows.map(row => row[colour]))]
+export function lines ({ x, xTitle, isLog = false, y, to = 0, colour, width, ...init }: LinesInit): TopLevelSpec {
+  const { rows } = init
+  const names = colour == null ? [] : [...new Set(rows.map(row => String(row[colour])))]
   const values = [...new Set(rows.map(row => row[x]))]
-  const highest = Math.max(to, ...rows.map(({ high }) => high))
-  const height = { type: 'quantitative', title: y, scale: { domain: [from, highest], nice: true } }
-  const hasFew = values.length < 10
+  const hasFew = values.length < FEW
+  const up = { type: 'quantitative', title: y, scale: { domain: [0, Math.max(to, ...rows.map(({ high }) => high))], nice: true } }
 
-  return {
-    data: { values: rows },
-    facet: column == null ? { row: { value: '' }, field: 'none', header: null } : { column: { field: column, title: null, sort: null } },
-    spacing: 48,
-    spec: {
-      width,
-      height: 220,
-      encoding: {
-        x: { field: x, type: 'quantitative', title: xTitle, scale: { type: isLog ? 'log' : 'linear', nice: false, zero: false }, axis: { ...(hasFew ? { values } : {}), format: ',', grid: false } },
-        color: colour == null
-          ? { value: COLOURS.heap }
-          : { field: colour, type: 'nominal', title: null, scale: { domain: names, range: names.map(name => COLOURS[String(name)]) } }
+  return faceted(init, {
+    width,
+    height: 220,
+    encoding: {
+      x: {
+        field: x,
+        type: 'quantitative',
+        title: xTitle,
+        scale: isLog ? { type: 'log', nice: false } : { zero: false, nice: false },
+        axis: { ...(hasFew ? { values } : {}), format: ',', grid: false, labelOverlap: !hasFew }
       },
-      layer: [
-        { mark: { type: 'line', strokeWidth: 2, point: hasFew ? { size: 50, filled: true } : false }, encoding: { y: { field: 'median', ...height } } },
-        { mark: { type: 'rule', strokeWidth: 2, opacity: 0.6 }, encoding: { y: { field: 'low', ...height }, y2: { field: 'high' } } }
-      ]
-    }
-  } as unknown as TopLevelSpec
+      color: colour == null
+        ? { value: COLOURS.heap }
+        : { field: colour, type: 'nominal', title: null, scale: { domain: names, range: names.map(name => COLOURS[name]) } }
+    },
+    layer: [
+      { mark: { type: 'line', strokeWidth: 2, point: hasFew ? { size: 50, filled: true } : false }, encoding: { y: { field: 'median', ...up } } },
+      { mark: { type: 'rule', strokeWidth: 2, opacity: 0.6 }, encoding: { y: { field: 'low', ...up }, y2: { field: 'high' } } }
+    ]
+  })
 }

@@ -1,9 +1,9 @@
+import { faceted } from './faceted.ts'
 import { CATEGORIES } from './theme.ts'
-import type { Row } from './rows.ts'
+import type { FacetInit } from './faceted.ts'
 import type { TopLevelSpec } from 'vega-lite'
 
-export interface StackedInit {
-  rows: Row[]
+export interface StackedInit extends FacetInit {
   x: string
 
   /**
@@ -15,30 +15,25 @@ export interface StackedInit {
    * The label that has a part of the bar for each of its values
    */
   part: string
-  column: string
   width: number
 }
 
 /**
  * Horizontal bars in parts
  */
-export function stacked ({ rows, x, y, part, column, width }: StackedInit): TopLevelSpec {
-  const parts = [...new Set(rows.map(row => row[part]))]
+export function stacked ({ x, y, part, width, ...init }: StackedInit): TopLevelSpec {
+  const parts = [...new Set(init.rows.map(row => row[part]))]
+  const rows = init.rows.map(row => ({ ...row, order: parts.indexOf(row[part]) }))
 
-  return {
-    data: { values: rows.map(row => ({ ...row, order: parts.indexOf(row[part]) })) },
-    facet: { column: { field: column, title: null, sort: null } },
-    spacing: 32,
-    spec: {
-      width,
-      height: { step: 34 },
-      mark: { type: 'bar', height: { band: 0.7 } },
-      encoding: {
-        y: { field: y, type: 'nominal', sort: null, title: null, axis: { ticks: false, domain: false } },
-        x: { field: 'median', type: 'quantitative', aggregate: 'sum', title: x },
-        color: { field: part, type: 'nominal', title: null, sort: null, scale: { domain: parts, range: CATEGORIES }, legend: { columns: 4 } },
-        order: { field: 'order' }
-      }
+  return faceted({ ...init, rows }, {
+    width,
+    height: { step: 34 },
+    mark: { type: 'bar', height: { band: 0.7 } },
+    encoding: {
+      y: { field: y, type: 'nominal', sort: [...new Set(init.rows.map(row => row[y]))], title: null, axis: { ticks: false, domain: false } },
+      x: { field: 'median', type: 'quantitative', title: x },
+      color: { field: part, type: 'nominal', title: null, sort: null, scale: { domain: parts, range: CATEGORIES }, legend: { columns: 3 } },
+      order: { field: 'order' }
     }
-  } as unknown as TopLevelSpec
+  })
 }

@@ -26,21 +26,20 @@ const NAMED = 15
 
 const PARTS: Record<string, string> = {
   src: 'this package',
-  '@libp2p/yamux': 'muxer',
-  '@libp2p/noise': 'encrypter',
+  '@libp2p/yamux': 'muxer (yamux, or QUIC)',
+  '@chainsafe/libp2p-quic': 'muxer (yamux, or QUIC)',
+  '@libp2p/noise': 'encrypter (noise)',
   '@libp2p/tcp': 'socket and Node.js',
   node: 'socket and Node.js',
-  '@chainsafe/libp2p-quic': 'QUIC',
-  libp2p: 'libp2p',
-  '@libp2p/multistream-select': 'libp2p',
-  '@libp2p/peer-store': 'libp2p',
-  '@libp2p/utils': 'streams of @libp2p/utils',
-  'garbage collection': 'garbage collection',
-  'native code': 'native code',
+  libp2p: 'libp2p and its other packages',
+  'garbage collection': 'garbage and native code',
+  'native code': 'garbage and native code',
   bench: 'this benchmark'
 }
 
-const partOf = ({ owner }: Share): string => PARTS[owner] ?? 'other packages'
+function partOf ({ owner }: Share): string {
+  return PARTS[owner] ?? (/^@libp2p\/|^main-event$/.test(owner) ? 'libp2p and its other packages' : 'other packages')
+}
 
 /**
  * The profiler knows how the time was spent, but not that somebody else had the CPU
