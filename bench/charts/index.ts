@@ -29,8 +29,8 @@ export const CHARTS: Chart[] = [
       y: 'opened by',
       column: 'link',
       row: 'path',
-      width: 124,
-      gap: 40
+      width: 110,
+      gap: 28
     })
   },
   {
@@ -57,7 +57,7 @@ export const CHARTS: Chart[] = [
     name: 'profile',
     scenario: 'profile',
     title: 'Where the CPU time of an open, an echo and a close goes',
-    spec: result => stacked({ rows: rowsOf(result, { figure: 'CPU per open' }).filter(({ median }) => median > 0), x: 'us per open', y: 'opened by', part: 'part', column: 'transport', width: 280 })
+    spec: result => stacked({ rows: rowsOf(result, { figure: 'CPU per open' }), x: 'us per open', y: 'opened by', part: 'part', column: 'transport', width: 280 })
   },
   {
     name: 'request-response',
@@ -112,7 +112,7 @@ export const CHARTS: Chart[] = [
       y: 'opened by',
       column: 'transport',
       row: 'lost',
-      width: 230,
+      width: 215,
       p99: true
     })
   },
@@ -120,7 +120,7 @@ export const CHARTS: Chart[] = [
     name: 'stall',
     scenario: 'stall',
     title: 'What one lost packet does to 8 streams, 10 ms away',
-    spec: result => lines({ rows: rowsOf(result, { figure: 'slowest echo of a stream' }), x: 'streams that were as slow', xTitle: 'streams, the slowest one first', y: inMs('slowest echo'), colour: 'lost', column: 'transport', width: 320 })
+    spec: result => lines({ rows: rowsOf(result, { figure: 'slowest echo of a stream' }).map(row => ({ ...row, loss: `${row.lost} lost` })), x: 'streams that were as slow', xTitle: 'streams, the slowest one first', y: inMs('slowest echo'), colour: 'loss', column: 'transport', width: 320 })
   },
   {
     name: 'kad-dht',

@@ -56,7 +56,7 @@ export function lines ({ x, xTitle, isLog = false, y, to = 0, colour, width, ...
         type: 'quantitative',
         title: xTitle,
         scale: isLog ? { type: 'log', nice: false } : { zero: false, nice: false },
-        axis: { ...(hasFew ? { values } : {}), format: ',', grid: false, labelOverlap: !hasFew }
+        axis: { ...(hasFew ? { values } : {}), format: ',d', grid: false, labelOverlap: !hasFew }
       },
       color: colour == null
         ? { value: COLOURS.heap }

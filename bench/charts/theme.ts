@@ -34,8 +34,8 @@ export const COLOURS: Record<string, string> = {
   intercepted: OURS,
   'an open stream': LIMIT,
   bareMuxer: LIMIT,
-  nothing: LIMIT,
-  'a packet': STOCK,
+  'nothing lost': LIMIT,
+  'one packet lost': STOCK,
   heap: OURS
 }
 

@@ -17,7 +17,7 @@ import type { BlockInit } from '../parts/throughput.ts'
 import type { Stream } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 
-const BLOCK: BlockInit = { size: 500, ending: 'closed at both ends' }
+const BLOCK: BlockInit = { size: 250, ending: 'closed at both ends' }
 
 /**
  * How many functions of ours are named
@@ -31,14 +31,14 @@ const PARTS: Record<string, string> = {
   '@libp2p/noise': 'encrypter (noise)',
   '@libp2p/tcp': 'socket and Node.js',
   node: 'socket and Node.js',
-  libp2p: 'libp2p and its other packages',
+  libp2p: 'rest of libp2p',
   'garbage collection': 'garbage and native code',
   'native code': 'garbage and native code',
   bench: 'this benchmark'
 }
 
 function partOf ({ owner }: Share): string {
-  return PARTS[owner] ?? (/^@libp2p\/|^main-event$/.test(owner) ? 'libp2p and its other packages' : 'other packages')
+  return PARTS[owner] ?? (/^@libp2p\/|^main-event$/.test(owner) ? 'rest of libp2p' : 'other packages')
 }
 
 /**
@@ -84,7 +84,7 @@ export const profile: Scenario = {
     for (const transport of TRANSPORTS) {
       print(`measuring over ${transport} ...`)
 
-      const blocks = await withListener(transport, async addresses => measure(addresses[0], { warmUp: 2, rounds: quick ? 3 : 10 }))
+      const blocks = await withListener(transport, async addresses => measure(addresses[0], { warmUp: 2, rounds: quick ? 2 : 8 }))
       const parts = [...new Set([...Object.values(PARTS), 'other packages'])]
 
       const rows = parts.map(part => [part, transport, ...OPENERS.map(opener => {

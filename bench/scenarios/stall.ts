@@ -43,7 +43,7 @@ async function slowestEchos (streams: Stream[], afterAWhile: () => void): Promis
   return slowest.toSorted((a, b) => b - a)
 }
 
-async function measure (listener: Multiaddr, init: InterleaveInit): Promise<Record<'nothing' | 'a packet', number[][]>> {
+async function measure (listener: Multiaddr, init: InterleaveInit): Promise<Record<'nothing' | 'one packet', number[][]>> {
   let toLose = 0
 
   return withRelay(listener, { delay: ROUND_TRIP / 2, loses: () => toLose > 0 && toLose-- > 0 }, async addr => withConnection(addr, async (dialer, connection) => {
@@ -55,7 +55,7 @@ async function measure (listener: Multiaddr, init: InterleaveInit): Promise<Reco
 
     return interleave({
       nothing: async () => slowestEchos(streams, () => {}),
-      'a packet': async () => slowestEchos(streams, () => { toLose = 1 })
+      'one packet': async () => slowestEchos(streams, () => { toLose = 1 })
     }, init)
   }))
 }
