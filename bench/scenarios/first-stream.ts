@@ -64,7 +64,7 @@ export const firstStream: Scenario = {
 
   async run ({ quick, recorder }) {
     const paths: Array<{ roundTrip: RoundTrip, init: InterleaveInit }> = [
-      { roundTrip: 50, init: { warmUp: 2, rounds: quick ? 6 : 20 } },
+      { roundTrip: 50, init: { warmUp: 2, rounds: quick ? 6 : 14 } },
       { roundTrip: 0, init: { warmUp: 10, rounds: quick ? 20 : 150 } }
     ]
     const targets: Target[] = []

@@ -140,7 +140,7 @@ export const growth: Scenario = {
   about: `What an open costs with ${SIZES.map(size => number(size)).join(', ')} connected peers and open streams, and the memory for each peer, on loopback`,
 
   async run ({ quick, recorder }) {
-    const init = { warmUp: 4, rounds: quick ? 6 : 24 }
+    const init = { warmUp: 4, rounds: quick ? 6 : 16 }
     const targets: Target[] = []
 
     print('connecting to the peers ...')

@@ -16,10 +16,10 @@ import type { Way } from '../parts/ways.ts'
 import type { Multiaddr } from '@multiformats/multiaddr'
 
 const ROUNDS: Record<RoundTrip, InterleaveInit> = {
-  0: { warmUp: 20, rounds: 100 },
-  10: { warmUp: 3, rounds: 20 },
-  50: { warmUp: 1, rounds: 14 },
-  150: { warmUp: 1, rounds: 8 }
+  0: { warmUp: 10, rounds: 80 },
+  10: { warmUp: 2, rounds: 12 },
+  50: { warmUp: 1, rounds: 10 },
+  150: { warmUp: 1, rounds: 5 }
 }
 
 const QUICK: InterleaveInit = { warmUp: 1, rounds: 4 }

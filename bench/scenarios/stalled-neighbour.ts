@@ -124,7 +124,7 @@ export const stalledNeighbour: Scenario = {
     print('measuring over tcp ...')
 
     const blocks = await withChild('./crowd.ts', [`${HEALTHY_PEERS}`], async (healthy: string[]) => {
-      return withChild('./silent-listener.ts', [], async (stalled: string) => measure(healthy, stalled, { warmUp: 2, rounds: quick ? 5 : 40 }))
+      return withChild('./silent-listener.ts', [], async (stalled: string) => measure(healthy, stalled, { warmUp: 2, rounds: quick ? 5 : 20 }))
     })
     const [without, ...others] = Object.entries(blocks).map(([name, samples]) => ({
       name,
