@@ -23,7 +23,7 @@ export const CHARTS: Chart[] = [
     scenario: 'round-trips',
     title: 'From opening a stream to the first byte of the answer',
     spec: result => bars({
-      rows: rowsOf(result, { figure: 'time to the first byte', where: labels => labels['round trip, ms'] !== 0 })
+      rows: rowsOf(result, { figure: 'time to the first byte', where: labels => labels['round trip, ms'] !== 0 && !/go-libp2p|at a time/.test(String(labels['opened by'])) })
         .map(row => ({ ...row, link: `${row['round trip, ms']} ms away`, path: `${row.transport}, ${row.listener === 'go' ? 'go-libp2p' : 'js-libp2p'} listener` })),
       x: 'ms',
       y: 'opened by',

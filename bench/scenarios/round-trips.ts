@@ -1,18 +1,24 @@
 import { ECHO } from '../../test/fixtures/streams.ts'
-import { GO_ECHO, withGoPeer } from '../parts/go-peer.ts'
+import { PROTOCOLS } from '../../test/interop/protocols.ts'
+import { timeExchange } from '../parts/exchange.ts'
+import { measureGo } from '../parts/go-dialer.ts'
+import { withGoPeer } from '../parts/go-peer.ts'
 import { interleave } from '../parts/interleave.ts'
+import { openersOf } from '../parts/openers.ts'
 import { print } from '../parts/print.ts'
 import { ROUND_TRIPS } from '../parts/round-trips.ts'
 import { ratioOf } from '../parts/statistics.ts'
 import { number, printTable, spread } from '../parts/table.ts'
 import { ALL_TRANSPORTS } from '../parts/transports.ts'
 import { WAYS, withWays } from '../parts/ways.ts'
+import { withConnection } from '../parts/with-dialer.ts'
 import { withListener } from '../parts/with-listener.ts'
 import type { InterleaveInit } from '../parts/interleave.ts'
 import type { Addresses, RoundTrip } from '../parts/round-trips.ts'
 import type { Scenario } from '../parts/scenario.ts'
 import type { Target } from '../parts/targets.ts'
 import type { Way } from '../parts/ways.ts'
+import type { Stream } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 
 const ROUNDS: Record<RoundTrip, InterleaveInit> = {
@@ -28,6 +34,41 @@ const QUICK: InterleaveInit = { warmUp: 1, rounds: 4 }
  * An early open is there with the answer that a full negotiation waits for as well
  */
 const TARGETS: Partial<Record<Way, number>> = { early: 2.15, optimistic: 1.15, resumed: 1.15 }
+
+/**
+ * How many streams are opened at a time where they are not opened one by one
+ */
+const CONCURRENCY = 20
+
+/**
+ * The openers with streams at a time, and go-libp2p's own, each for itself: they would
+ * be in each other's way
+ */
+async function measureBeside (addr: Multiaddr, rounds: number, isGo: boolean): Promise<Record<string, number[]>> {
+  return withConnection(addr, async (dialer, connection) => {
+    const { dialProtocol, newStream } = openersOf(dialer, connection, ECHO)
+    const go = isGo ? await measureGo(addr, { warmUp: 1, rounds, concurrency: CONCURRENCY }) : undefined
+
+    async function firstBytes (open: () => Promise<Stream>): Promise<number[]> {
+      const times: number[] = []
+      let left = rounds
+
+      await Promise.all(Array.from({ length: CONCURRENCY }, async () => {
+        while (left-- > 0) {
+          times.push((await timeExchange(open)).firstByte)
+        }
+      }))
+
+      return times
+    }
+
+    return {
+      [`stock, ${CONCURRENCY} at a time`]: await firstBytes(dialProtocol),
+      [`optimistic, ${CONCURRENCY} at a time`]: await firstBytes(newStream),
+      ...(go == null ? {} : { 'go-libp2p': go.sequential, [`go-libp2p, ${CONCURRENCY} at a time`]: go.concurrent })
+    }
+  })
+}
 
 export const roundTrips: Scenario = {
   name: 'round-trips',
@@ -59,12 +100,18 @@ export const roundTrips: Scenario = {
 
         add('an open stream', samples.echo)
         WAYS.forEach(way => { add(way, samples[way].map(({ firstByte }) => firstByte)) })
+
+        if (roundTrip === 50 && listener === 'js') {
+          const beside = await measureBeside(addresses[roundTrip], quick ? CONCURRENCY : 5 * CONCURRENCY, transport !== 'ws')
+
+          Object.entries(beside).forEach(([opener, times]) => { add(opener, times) })
+        }
       }
     }
 
     for (const transport of ALL_TRANSPORTS) {
       await withListener(transport, async addresses => measure(transport, 'js', ECHO, addresses))
-      await withGoPeer(transport, async addresses => measure(transport, 'go', GO_ECHO, addresses))
+      await withGoPeer(transport, async addresses => measure(transport, 'go', PROTOCOLS.echo, addresses))
     }
 
     printTable(['transport, listener', 'opened by', 'link, ms', 'ms to the first byte', 'round trips'], rows)
