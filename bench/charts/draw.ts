@@ -1,14 +1,28 @@
-import { parse, View } from 'vega'
+import { parse, textMetrics, View } from 'vega'
 import { compile } from 'vega-lite'
 import { CONFIG } from './theme.ts'
 import type { About } from '../parts/results.ts'
 import type { TopLevelSpec } from 'vega-lite'
 
+declare module 'vega' {
+  /**
+   * How vega knows how wide a text is, its types do not have it
+   */
+  const textMetrics: { width(item: { fontSize?: number }, text: unknown): number }
+}
+
 /**
- * What goes on a line at GitHub's width. Without a browser Vega takes letters to be
- * wider than they are.
+ * How wide a letter is to its height, on average: there is no browser to ask, and
+ * vega's own guess leaves room for a third more
  */
-const TITLE_LENGTH = 62
+const LETTER = 0.62
+
+textMetrics.width = ({ fontSize = 11 }, text) => String(text ?? '').trim().length * fontSize * LETTER
+
+/**
+ * What goes on a line at GitHub's width
+ */
+const TITLE_LENGTH = 75
 
 function wrap (text: string): string[] {
   const lines = ['']

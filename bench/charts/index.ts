@@ -29,8 +29,8 @@ export const CHARTS: Chart[] = [
       y: 'opened by',
       column: 'link',
       row: 'path',
-      width: 110,
-      gap: 28
+      width: 160,
+      gap: 48
     })
   },
   {
@@ -94,7 +94,7 @@ export const CHARTS: Chart[] = [
     name: 'stalled-neighbour',
     scenario: 'stalled-neighbour',
     title: 'Opens to healthy peers while 1,000 calls hang on a silent one',
-    spec: result => bars({ rows: rowsOf(result, { figure: 'time to the answer, p99 of a block' }), x: inMs('p99 of the time to the answer'), y: 'the silent peer', width: 480, digits: 2 })
+    spec: result => bars({ rows: rowsOf(result, { figure: 'time to the answer, p99 of a block' }), x: inMs('p99 of the time to the answer'), y: 'the silent peer', width: 500, digits: 2 })
   },
   {
     name: 'growth',
@@ -112,7 +112,7 @@ export const CHARTS: Chart[] = [
       y: 'opened by',
       column: 'transport',
       row: 'lost',
-      width: 215,
+      width: 245,
       p99: true
     })
   },

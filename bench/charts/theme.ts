@@ -46,8 +46,8 @@ export const CONFIG: Config = {
   font: FONT,
   padding: 8,
   title: { color: TEXT, subtitleColor: TEXT, fontSize: 16, subtitleFontSize: 11, subtitlePadding: 6, subtitleLineHeight: 15, anchor: 'start', offset: 14 },
-  axis: { labelColor: TEXT, titleColor: TEXT, gridColor: LINES, domainColor: LINES, tickColor: LINES, labelFontSize: 12, titleFontSize: 12, titleFontWeight: 'normal', labelLimit: 220 },
+  axis: { labelColor: TEXT, titleColor: TEXT, gridColor: LINES, domainColor: LINES, tickColor: LINES, labelFontSize: 12, titleFontSize: 12, titleFontWeight: 'normal', labelLimit: 260 },
   header: { labelColor: TEXT, titleColor: TEXT, labelFontSize: 13, labelFontWeight: 'bold' },
-  legend: { labelColor: TEXT, titleColor: TEXT, labelFontSize: 12, titleFontSize: 12, orient: 'bottom', labelLimit: 240 },
+  legend: { labelColor: TEXT, titleColor: TEXT, labelFontSize: 12, titleFontSize: 12, orient: 'bottom', labelLimit: 260 },
   view: { stroke: null }
 }
