@@ -1,3 +1,4 @@
+import { bulk } from './bulk.ts'
 import { burst } from './burst.ts'
 import { firstStream } from './first-stream.ts'
 import { growth } from './growth.ts'
@@ -26,6 +27,7 @@ export const SCENARIOS: Scenario[] = [
   growth,
   loss,
   stall,
+  bulk,
   kadDht,
   soak
 ]
