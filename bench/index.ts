@@ -1,5 +1,7 @@
 /**
- * `npm run bench` or `npm run bench -- [scenario ...] [--quick] [--json FILE]`
+ * `npm run bench` or `npm run bench -- [scenario ...] [--quick] [--json FILE]`, or
+ * on two machines `npm run bench -- listen [port]` and
+ * `npm run bench -- dial <multiaddr> [--quick] [--json FILE]`
  */
 import { parseArgs } from 'node:util'
 import { print } from './parts/print.ts'
@@ -7,10 +9,16 @@ import { Recorder } from './parts/recorder.ts'
 import { about, writeResults } from './parts/results.ts'
 import { printNoise, printTargets } from './parts/targets.ts'
 import { SCENARIOS } from './scenarios/index.ts'
+import { dial } from './two-machines/dial.ts'
+import { listen } from './two-machines/listen.ts'
 import type { Results, ScenarioResult } from './parts/results.ts'
 import type { Scenario } from './parts/scenario.ts'
 
 interface Args {
+  /**
+   * Measure nothing, but let another machine do so: on this port, or any
+   */
+  listen?: { port?: string }
   scenarios: Scenario[]
   quick: boolean
   json?: string
@@ -24,6 +32,20 @@ function readArgs (): Args {
       json: { type: 'string' }
     }
   })
+  const [mode, target] = positionals
+
+  if (mode === 'listen') {
+    return { scenarios: [], listen: { port: target }, ...values }
+  }
+
+  if (mode === 'dial') {
+    if (target == null || positionals.length > 2) {
+      throw new Error('dial needs one of the addresses that the listener printed')
+    }
+
+    return { scenarios: [dial(target)], ...values }
+  }
+
   const scenarios = positionals.map(name => {
     const scenario = SCENARIOS.find(scenario => scenario.name === name)
 
@@ -40,6 +62,8 @@ function readArgs (): Args {
 function usage (): string {
   return [
     'npm run bench -- [scenario ...] [--quick] [--json FILE]',
+    'npm run bench -- listen [port]',
+    'npm run bench -- dial <multiaddr> [--quick] [--json FILE]',
     '',
     ...SCENARIOS.map(({ name, about }) => `  ${name.padEnd(19)}${about}`)
   ].join('\n')
@@ -78,8 +102,12 @@ async function run ({ scenarios, quick, json }: Args): Promise<void> {
     }
   }
 
-  print(`\nTargets, in this ${quick ? 'quick ' : ''}run:`)
-  printTargets(results.scenarios.flatMap(({ targets }) => targets))
+  const targets = results.scenarios.flatMap(({ targets }) => targets)
+
+  if (targets.length > 0) {
+    print(`\nTargets, in this ${quick ? 'quick ' : ''}run:`)
+    printTargets(targets)
+  }
 }
 
 let args: Args | undefined
@@ -91,6 +119,8 @@ try {
   process.exitCode = 1
 }
 
-if (args != null) {
+if (args?.listen != null) {
+  await listen(args.listen.port)
+} else if (args != null) {
   await run(args)
 }

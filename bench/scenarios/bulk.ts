@@ -69,13 +69,13 @@ async function measure (addrs: string[], { quick, recorder }: ScenarioInit): Pro
     }
 
     const { ports } = await askStatus(control.connection)
-    const sockets = { host: '127.0.0.1', ports: { 'node:net': ports['node:net'], 'node:tls': ports['node:tls'] } }
+    const sockets = { host: '127.0.0.1', ports: { 'node:net': ports.ip4['node:net'], 'node:tls': ports.ip4['node:tls'] } }
 
     for (const { streams, ...init } of groupsOf(quick)) {
       print(`measuring ${streams === 1 ? '1 stream' : `${streams} streams at once`} ...`)
       await Promise.all(lanes.map(async lane => lane.prepare(streams === 1 ? 'shared' : 'per-stream', streams)))
 
-      const scale = (): number => (quick ? 0.25 : 1) * (streams > SESSION ? 1.5 : 1)
+      const scale = (): number => quick ? 0.5 : 1
       const cells = cellsOf({ lanes, sockets, streams, chunks: CHUNKS, scale })
 
       if (streams === SESSION) {

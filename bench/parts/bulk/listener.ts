@@ -11,6 +11,7 @@ import { listenOnSockets } from './sockets.ts'
 import type { SocketName } from './paths.ts'
 import type { TransportName } from '../../../src/index.ts'
 import type { Libp2p, Stream, StreamHandler } from '@libp2p/interface'
+import type { Multiaddr } from '@multiformats/multiaddr'
 
 /**
  * Both read all that comes and answer with how many bytes it was: one as every
@@ -31,15 +32,25 @@ export interface Status {
   cpu: number
 
   /**
-   * What it listens on, all at the same host
+   * What it listens on, on all interfaces that it was told
    */
-  ports: Partial<Record<TransportName | SocketName, number>>
+  ports: Record<Family, Ports>
 }
+
+export type Family = 'ip4' | 'ip6'
+export type Ports = Partial<Record<TransportName | SocketName, number>>
 
 export interface BulkListener {
   node: Libp2p
   ports: Status['ports']
   close(): Promise<void>
+}
+
+/**
+ * DNS names are taken for those of IPv4 addresses, unless they say otherwise
+ */
+export function familyOf (addr: Multiaddr): Family {
+  return addr.getComponents()[0]?.name.endsWith('6') === true ? 'ip6' : 'ip4'
 }
 
 async function answer (stream: Stream, value: unknown): Promise<void> {
@@ -77,11 +88,12 @@ export async function startBulkListener (hosts: string[], port = 0): Promise<Bul
     connectionEncrypters: [noise(), tls()]
   })
   const sockets = await listenOnSockets(next(2), next(3))
-  const ports: Status['ports'] = { ...sockets.ports }
+  const ports: Status['ports'] = { ip4: { ...sockets.ports }, ip6: { ...sockets.ports } }
 
-  // of several, the first one is that of IPv4
-  for (const addr of node.getMultiaddrs().toReversed()) {
-    ports[transportOf(addr)] = Number(addr.getComponents().find(({ name }) => name === 'tcp' || name === 'udp')?.value)
+  for (const addr of node.getMultiaddrs()) {
+    const port = addr.getComponents().find(({ name }) => name === 'tcp' || name === 'udp')?.value
+
+    ports[familyOf(addr)][transportOf(addr)] = Number(port)
   }
 
   const limits = { maxInboundStreams: 256 }

@@ -46,17 +46,22 @@ export async function listenOnSockets (netPort: number, tlsPort: number): Promis
   }
 }
 
+/**
+ * How long a host may take to answer, in ms
+ */
+const PATIENCE = 5000
+
 async function connect (name: SocketName, host: string, port: number): Promise<Socket> {
-  if (name === 'node:net') {
-    const socket = net.connect({ host, port })
-    await once(socket, 'connect')
-
-    return socket
-  }
-
   // everybody has the key of this certificate, and it is not the host's
-  const socket = tls.connect({ host, port, rejectUnauthorized: false })
-  await once(socket, 'secureConnect')
+  const socket = name === 'node:net' ? net.connect({ host, port }) : tls.connect({ host, port, rejectUnauthorized: false })
+
+  try {
+    await once(socket, name === 'node:net' ? 'connect' : 'secureConnect', { signal: AbortSignal.timeout(PATIENCE) })
+  } catch (err) {
+    socket.destroy()
+
+    throw err
+  }
 
   return socket
 }
