@@ -48,6 +48,10 @@ function addressFor ({ transport }: Path, given: Multiaddr, { ports }: Status): 
 }
 
 function why (err: any): string {
+  if (err.name === 'TimeoutError') {
+    return 'there is no answer'
+  }
+
   const errors: any[] = err.errors ?? []
 
   return [err.message, ...errors.map(({ message }) => message)].filter(message => message !== '').join(', ')
