@@ -7,15 +7,22 @@ import type { BulkSource, SourceIterator } from './iterate-source.ts'
 import type { BulkProgressOptions } from './report-progress.ts'
 import type { AbortOptions, Stream, StreamCloseEvent } from '@libp2p/interface'
 
-const DEFAULT_HIGH_WATER_MARK = 4 * 1024 * 1024
+/**
+ * yamux of js-libp2p puts all that waits into one frame, and rust-libp2p ends a
+ * connection with a frame of more than 1 MiB
+ *
+ * @see https://github.com/libp2p/rust-yamux/blob/master/yamux/src/frame/io.rs (MAX_FRAME_BODY_LEN)
+ */
+const DEFAULT_HIGH_WATER_MARK = 960 * 1024
 
 export interface SendBulkOptions extends AbortOptions, BulkProgressOptions {
   /**
    * How many bytes wait in the write buffer of the stream, so that the connection
    * always has something to send. A stream with a `maxWriteBufferLength` is filled
-   * up to half of that at most.
+   * up to half of that at most. Over yamux to rust-libp2p, more than 1 MiB may end the
+   * connection.
    *
-   * @default 4_194_304
+   * @default 983_040
    */
   highWaterMark?: number
 }
