@@ -34,8 +34,16 @@ export class Pace {
 
     this.#add(host, turn)
 
-    if (turn > now) {
+    if (turn === now) {
+      return
+    }
+
+    try {
       await delay(turn - now, signal)
+    } catch (err) {
+      this.#remove(host, turn)
+
+      throw err
     }
   }
 
@@ -50,6 +58,18 @@ export class Pace {
     }
 
     this.#dials.set(host, dials)
+  }
+
+  /**
+   * The turn was not taken, so it does not hold up anybody else
+   */
+  #remove (host: string, turn: number): void {
+    const dials = this.#dials.get(host) ?? []
+    const index = dials.indexOf(turn)
+
+    if (index !== -1) {
+      dials.splice(index, 1)
+    }
   }
 
   #recent (host: string, now: number): number[] {
