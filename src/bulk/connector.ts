@@ -137,25 +137,28 @@ export class Connector {
     const existing = search.reuse === 'first' ? this.#findOpen(search, step) : undefined
 
     if (existing != null) {
-      return this.#connected(search, step, existing, false)
+      return this.#connected(search, existing, false)
     }
 
     const dialled = await this.#dial(search, step)
 
     if (dialled != null) {
-      return this.#connected(search, step, dialled, true)
+      return this.#connected(search, dialled, true)
     }
 
     const rest = search.reuse === 'last' ? this.#findOpen(search, step) : undefined
 
     if (rest != null) {
-      return this.#connected(search, step, rest, false)
+      return this.#connected(search, rest, false)
     }
   }
 
-  #connected (search: Search, { fallback }: Step, connection: Connection, dialled: boolean): Connected {
+  #connected (search: Search, connection: Connection, dialled: boolean): Connected {
     const transport = transportOf(connection)
-    const reason = fallback ? `${search.trail}` : this.#whyShared(search, dialled)
+
+    // the peer may have connected as it should while something else was tried
+    const fellBack = !stepsOf(search.choice).some(step => !step.fallback && suits(step, transport, scopeOf(connection.remoteAddr)))
+    const reason = fellBack ? `${search.trail}` : this.#whyShared(search, dialled)
 
     this.#leases.hold(connection, search.holder)
 
@@ -163,7 +166,7 @@ export class Connector {
       this.#log('using %s to %p - %s', transport, connection.remotePeer, reason)
     }
 
-    return { connection, transport, dialled, fellBack: fallback, reason }
+    return { connection, transport, dialled, fellBack, reason }
   }
 
   #whyShared ({ reuse, trail }: Search, dialled: boolean): string | undefined {
