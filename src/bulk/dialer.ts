@@ -62,7 +62,7 @@ export async function dialAddress (components: StreamOpenerComponents, target: B
   }
 }
 
-async function dial ({ transportManager, upgrader }: StreamOpenerComponents, { addr, transport: name }: BulkAddress, { onProgress }: DialAddressOptions, signal: AbortSignal): Promise<Connection> {
+async function dial ({ transportManager, upgrader }: StreamOpenerComponents, { addr, transport: name }: BulkAddress, { onProgress, timeout }: DialAddressOptions, signal: AbortSignal): Promise<Connection> {
   const transport = transportManager.dialTransportForMultiaddr(addr)
 
   if (transport == null) {
@@ -71,11 +71,20 @@ async function dial ({ transportManager, upgrader }: StreamOpenerComponents, { a
 
   const leavesOpen = LEAVES_OPEN.includes(name)
 
-  return transport.dial(addr, {
-    signal: leavesOpen ? new AbortController().signal : signal,
+  const common = {
     onProgress,
     upgrader: closingUpgrader(upgrader, signal, leavesOpen)
-  })
+  }
+
+  if (leavesOpen) {
+    // what it hands to p-event: other than after an abort it closes a socket then
+    // that nobody has answered on
+    const untilTimeout = { ...common, signal: new AbortController().signal, timeout }
+
+    return transport.dial(addr, untilTimeout)
+  }
+
+  return transport.dial(addr, { ...common, signal })
 }
 
 /**
