@@ -206,7 +206,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
     if (this.#bulk == null) {
       this.#bulk = new BulkOpener(this.#components, {
         log: this.#log,
-        newStreamOn: async (...args) => this.newStreamOn(...args)
+        newStreamOn: async (connection, protocols, options) => this.#opener.open(connection, this.#read(protocols, options))
       })
 
       if (this.#started) {
@@ -218,7 +218,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
   }
 
   async newStreamOn (connection: Connection, protocols: string | string[], options: OpenStreamOnOptions = {}): Promise<Stream> {
-    return this.#opener.open(connection, this.#read(protocols, options))
+    return this.#openLasting(connection, this.#read(protocols, options))
   }
 
   #read (protocols: string | string[], options: OpenStreamOnOptions): Request {
@@ -257,13 +257,13 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
   }
 
   /**
-   * There may have been none but a connection of a bulk session
+   * It may be a connection of a bulk session
    */
   async #openLasting (connection: Connection, request: Request): Promise<Stream> {
-    const stream = await this.#opener.open(connection, request)
+    if (this.#bulk?.hasDialled(connection) !== true) {
+      return this.#opener.open(connection, request)
+    }
 
-    this.#bulk?.keepOpen(connection, stream)
-
-    return stream
+    return this.#bulk.keepOpen(connection, async () => this.#opener.open(connection, request))
   }
 }

@@ -83,11 +83,22 @@ export class BulkOpener implements BulkStreams, Startable {
   }
 
   /**
-   * If the connection was dialled for a bulk stream, keep it open as long as this
-   * stream is
+   * If the connection was dialled for a bulk stream, keep it open while this other
+   * stream is opened and as long as it is open
    */
-  keepOpen (connection: Connection, stream: Stream): void {
-    this.#leases.holdFor(connection, stream)
+  async keepOpen (connection: Connection, open: () => Promise<Stream>): Promise<Stream> {
+    const holder = {}
+
+    this.#leases.hold(connection, holder)
+
+    try {
+      const stream = await open()
+      this.#leases.holdFor(connection, stream)
+
+      return stream
+    } finally {
+      this.#leases.drop(connection, holder)
+    }
   }
 
   async openBulkStream (peer: PeerId | Multiaddr | Multiaddr[], protocols: string | string[], options: BulkStreamOptions = {}): Promise<BulkStream> {
