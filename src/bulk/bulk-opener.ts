@@ -52,7 +52,7 @@ export class BulkOpener implements BulkStreams, Startable {
     this.#stopping = undefined
     this.#dials.stop()
 
-    await Promise.all([...this.#sessions].map(async session => session.close({ signal: AbortSignal.abort() })))
+    await Promise.all([...this.#sessions].map(async session => session.abort()))
   }
 
   /**
@@ -137,7 +137,7 @@ export class BulkOpener implements BulkStreams, Startable {
       try {
         await session.connect({ signal, onProgress })
       } catch (err) {
-        void session.close({ signal: AbortSignal.abort() })
+        void session.abort()
 
         throw err
       }

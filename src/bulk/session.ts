@@ -75,8 +75,9 @@ export class Session implements BulkSession {
   /**
    * Bytes of streams that are closed
    */
-  #sent = 0
-  #received = 0
+  #pinned?: Connected
+  readonly #total: ByteCount = { sent: 0, received: 0 }
+  readonly #hurry = new AbortController()
   #closing?: Promise<number>
 
   constructor (init: SessionInit) {
@@ -152,6 +153,15 @@ export class Session implements BulkSession {
   /**
    * The slots that are being dialled or whose connection is open
    */
+  /**
+   * Close it at once, also if it is being closed already
+   */
+  async abort (): Promise<number> {
+    this.#hurry.abort()
+
+    return this.close()
+  }
+
   #open (): Slot[] {
     this.#slots = this.#slots.filter(({ isLost }) => !isLost)
 
@@ -280,7 +290,7 @@ export class Session implements BulkSession {
   async #close (options: AbortOptions): Promise<number> {
     const { leases, onClosed } = this.#init
     const closed = new AbortError('The bulk session was closed')
-    const deadline = new Deadline([options.signal], options.signal == null ? SESSION_CLOSE_TIMEOUT : undefined)
+    const deadline = new Deadline([options.signal, this.#hurry.signal], options.signal == null ? SESSION_CLOSE_TIMEOUT : undefined)
     const { signal } = deadline
     const connections = this.connections
 
