@@ -6,6 +6,7 @@ import { AbortError, ConnectionClosedError, setMaxListeners } from '@libp2p/inte
 import { REFUSED_DIAL_BACKOFF, SESSION_CLOSE_TIMEOUT } from '../constants.ts'
 import { TransportUnavailableError } from '../errors.ts'
 import { nextTurn } from '../next-turn.ts'
+import { readCallOptions } from '../options.ts'
 import { abortable, onceClosed } from '../outbound-stream.ts'
 import { CountedStream } from './counted-stream.ts'
 import { Deadline } from './deadline.ts'
@@ -122,6 +123,8 @@ export class Session implements BulkSession {
 
   async openStream (options: BulkSessionStreamOptions = {}): Promise<BulkStream> {
     const merged = { ...this.#init.options, ...options }
+
+    readCallOptions(merged)
 
     for (let lost = 0, refused = 0; ;) {
       const slot = this.#take(merged)
