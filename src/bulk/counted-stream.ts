@@ -4,6 +4,11 @@ import type { Override } from '../override.ts'
 import type { BulkSessionStream } from './index.ts'
 import type { Stream } from '@libp2p/interface'
 
+export interface ByteCount {
+  sent: number
+  received: number
+}
+
 type Counted = Pick<Stream, 'send' | 'push' | 'unshift' | 'dispatchEvent'>
 
 /**
@@ -13,24 +18,28 @@ type Counted = Pick<Stream, 'send' | 'push' | 'unshift' | 'dispatchEvent'>
  */
 export class CountedStream implements BulkSessionStream {
   readonly stream: Stream
-  #sent = 0
-  #received = 0
+  readonly #own: ByteCount = { sent: 0, received: 0 }
+  readonly #total: ByteCount
 
-  constructor (stream: Stream) {
+  /**
+   * The bytes are added to the total as well
+   */
+  constructor (stream: Stream, total: ByteCount) {
     this.stream = stream
+    this.#total = total
 
     const counted: Override<Counted> = override<Counted>(stream, {
       send: data => {
         // it may be a list that is emptied
         const { byteLength } = data
         const result = counted.original.send.call(stream, data)
-        this.#sent += byteLength
+        this.#add('sent', byteLength)
 
         return result
       },
       dispatchEvent: event => {
         if (event.type === 'message') {
-          this.#received += (event as MessageEvent<Uint8Array>).data.byteLength
+          this.#add('received', (event as MessageEvent<Uint8Array>).data.byteLength)
         }
 
         return counted.original.dispatchEvent.call(stream, event)
@@ -38,12 +47,14 @@ export class CountedStream implements BulkSessionStream {
 
       // what is given back is read once more
       push: data => {
+        const { byteLength } = data
         counted.original.push.call(stream, data)
-        this.#received -= data.byteLength
+        this.#add('received', -byteLength)
       },
       unshift: data => {
+        const { byteLength } = data
         counted.original.unshift.call(stream, data)
-        this.#received -= data.byteLength
+        this.#add('received', -byteLength)
       }
     })
 
@@ -58,10 +69,15 @@ export class CountedStream implements BulkSessionStream {
   }
 
   get bytesSent (): number {
-    return this.#sent
+    return this.#own.sent
   }
 
   get bytesReceived (): number {
-    return this.#received
+    return this.#own.received
+  }
+
+  #add (direction: keyof ByteCount, bytes: number): void {
+    this.#own[direction] += bytes
+    this.#total[direction] += bytes
   }
 }

@@ -15,6 +15,7 @@ import { endConnection, endStream, endWith } from './ending.ts'
 import { isLost } from './lost.ts'
 import { Slot } from './slot.ts'
 import type { Connected, Connector } from './connector.ts'
+import type { ByteCount } from './counted-stream.ts'
 import type { BulkSession, BulkSessionStream, BulkSessionStreamOptions, BulkStream } from './index.ts'
 import type { Leases } from './leases.ts'
 import type { Choice, SessionRequest } from './options.ts'
@@ -71,10 +72,9 @@ export class Session implements BulkSession {
    * Why there are not more connections
    */
   #limitedBy?: string
-  #transport: TransportName = 'unknown'
 
   /**
-   * Bytes of streams that are closed
+   * What all further connections have to be like
    */
   #pinned?: Connected
   readonly #total: ByteCount = { sent: 0, received: 0 }
@@ -89,7 +89,7 @@ export class Session implements BulkSession {
   }
 
   get transport (): TransportName {
-    return this.#transport
+    return this.#pinned?.transport ?? 'unknown'
   }
 
   get connections (): Connection[] {
@@ -101,11 +101,11 @@ export class Session implements BulkSession {
   }
 
   get bytesSent (): number {
-    return [...this.#streams].reduce((sum, { bytesSent }) => sum + bytesSent, this.#sent)
+    return this.#total.sent
   }
 
   get bytesReceived (): number {
-    return [...this.#streams].reduce((sum, { bytesReceived }) => sum + bytesReceived, this.#received)
+    return this.#total.received
   }
 
   /**
@@ -154,9 +154,6 @@ export class Session implements BulkSession {
   }
 
   /**
-   * The slots that are being dialled or whose connection is open
-   */
-  /**
    * Close it at once, also if it is being closed already
    */
   async abort (): Promise<number> {
@@ -165,6 +162,9 @@ export class Session implements BulkSession {
     return this.close()
   }
 
+  /**
+   * The slots that are being dialled or whose connection is open
+   */
   #open (): Slot[] {
     this.#slots = this.#slots.filter(({ isLost }) => !isLost)
 
@@ -216,7 +216,13 @@ export class Session implements BulkSession {
       onProgress
     })
 
-    this.#transport = connected.transport
+    if (isExtra && this.#pinned?.fellBack === true) {
+      const { fellBack, reason } = this.#pinned
+
+      return { ...connected, fellBack, reason }
+    }
+
+    this.#pinned = connected
 
     return connected
   }
@@ -226,14 +232,14 @@ export class Session implements BulkSession {
    */
   #choose (isExtra: boolean): Choice {
     const { choice } = this.#init
-    const last = this.#transport
+    const last = this.transport
 
     if (last === 'unknown') {
       return choice
     }
 
     if (isExtra) {
-      return { ...choice, transports: [last], fallback: 'none' }
+      return { ...choice, transports: [last], scope: this.#pinned?.fellBack === true ? undefined : choice.scope, fallback: 'none' }
     }
 
     const [first] = choice.transports
@@ -245,7 +251,15 @@ export class Session implements BulkSession {
   async #openOn (slot: Slot, options: OpenStreamOnOptions): Promise<BulkStream> {
     const { connection, transport, fellBack, reason } = await slot.connection(options.signal)
     const stream = await abortable(this.#init.openStream(connection, options), this.#controller.signal)
-    const counted = new CountedStream(stream)
+    const { signal } = this.#controller
+
+    // it may have been opened just before
+    if (signal.aborted) {
+      stream.abort(signal.reason)
+      signal.throwIfAborted()
+    }
+
+    const counted = new CountedStream(stream, this.#total)
 
     slot.proven()
     endWith(connection, stream)
@@ -254,8 +268,6 @@ export class Session implements BulkSession {
     onceClosed(stream, () => {
       slot.leave()
       this.#streams.delete(counted)
-      this.#sent += counted.bytesSent
-      this.#received += counted.bytesReceived
     })
 
     return { stream, connection, transport, fellBack, reason: reason ?? (slot.streams > 1 ? this.#limitedBy : undefined) }

@@ -1,0 +1,263 @@
+import { start, stop } from '@libp2p/interface'
+import { multiaddr } from '@multiformats/multiaddr'
+import { pEvent } from 'p-event'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createOpenerNode, stopNodes } from './fixtures/nodes.ts'
+import { handleRaw } from './fixtures/raw-listener.ts'
+import { createSilentListener, createSite, eventually } from './fixtures/site.ts'
+import { ECHO, exchange, pattern } from './fixtures/streams.ts'
+import type { BulkSession, BulkSessionOptions, StreamOpener } from '../src/index.ts'
+import type { OpenerServices } from './fixtures/nodes.ts'
+import type { SilentListener, Site } from './fixtures/site.ts'
+import type { Connection, Libp2p, Stream } from '@libp2p/interface'
+
+const PATIENCE = 30_000
+
+let site: Site
+let dialer: Libp2p<OpenerServices>
+let opener: StreamOpener
+let silent: SilentListener | undefined
+
+beforeEach(async () => {
+  [site, dialer] = await Promise.all([createSite(), createOpenerNode()])
+  opener = dialer.services.streamOpener
+})
+
+afterEach(async () => {
+  await stopNodes(dialer)
+  await site.stop()
+  await silent?.close()
+  silent = undefined
+})
+
+async function openSession (options: BulkSessionOptions = {}, addrs = site.addrs): Promise<BulkSession> {
+  return opener.openBulkSession(addrs, ECHO, { dialTimeout: PATIENCE, ...options })
+}
+
+async function works (stream: Stream): Promise<void> {
+  expect([...await exchange(stream, Uint8Array.of(1, 2, 3))]).toEqual([1, 2, 3])
+}
+
+async function withDialer (run: (node: Libp2p<OpenerServices>, opener: StreamOpener) => Promise<void>, ...init: Parameters<typeof createOpenerNode>): Promise<void> {
+  const node = await createOpenerNode(...init)
+
+  try {
+    await run(node, node.services.streamOpener)
+  } finally {
+    await stopNodes(node)
+  }
+}
+
+describe('dials of their own', () => {
+  it('do not wait for those that were given up', async () => {
+    const controller = new AbortController()
+    const options = { transport: 'tcp' as const, force: true, dialTimeout: PATIENCE }
+    const given = Array.from({ length: 400 }, async () => opener.openBulkStream(site.addrs, ECHO, { ...options, signal: controller.signal }))
+    const settled = Promise.allSettled(given)
+
+    await eventually(() => site.relays.tcp.sockets > 0)
+    controller.abort()
+    await settled
+
+    const { stream } = await opener.openBulkStream(site.addrs, ECHO, options)
+    await works(stream)
+  })
+})
+
+describe('where a stream is said to have fallen back', () => {
+  it('is so for all connections of a session that did', async () => {
+    const session = await openSession({ transport: 'quic', connections: 'per-stream', maxConnections: 3 }, [site.relays.tcp.addr])
+    const streams = await Promise.all(Array.from({ length: 3 }, async () => session.openStream()))
+
+    expect(new Set(streams.map(({ connection }) => connection)).size).toBe(3)
+
+    for (const bulk of streams) {
+      expect(bulk).toMatchObject({ transport: 'tcp', fellBack: true })
+      expect(bulk.reason).toContain('no quic address of the peer is known')
+    }
+  })
+
+  it('is so for all connections of a session that is out of scope', async () => {
+    const session = await openSession({ transport: 'tcp', scope: 'lan', connections: 'per-stream', maxConnections: 3 })
+    const streams = await Promise.all(Array.from({ length: 3 }, async () => session.openStream()))
+
+    expect(new Set(streams.map(({ connection }) => connection)).size).toBe(3)
+
+    for (const bulk of streams) {
+      expect(bulk.fellBack).toBe(true)
+      expect(bulk.reason).toContain('no tcp address of scope lan of the peer is known')
+    }
+  })
+
+  it('is not so if the peer has connected on the wanted transport while it was dialled', async () => {
+    const asked = Promise.withResolvers<void>()
+    const answer = Promise.withResolvers<boolean>()
+
+    await withDialer(async (node, opener) => {
+      const opening = opener.openBulkStream(site.addrs, ECHO, { transport: 'quic' })
+      await asked.promise
+
+      const quic = node.getMultiaddrs()[0] ?? multiaddr('/')
+      await Promise.all([pEvent(node as any, 'connection:open'), site.node.dial(quic)])
+      answer.resolve(true)
+
+      const bulk = await opening
+      expect(bulk).toMatchObject({ transport: 'quic', fellBack: false })
+      expect(bulk.reason).toBeUndefined()
+      expect(bulk.connection.direction).toBe('inbound')
+    }, {}, {
+      addresses: { listen: ['/ip4/127.0.0.1/udp/0/quic-v1'] },
+      connectionGater: { denyDialMultiaddr: async () => { asked.resolve(); return answer.promise } }
+    })
+  })
+})
+
+describe('a WebSocket that nobody answers', () => {
+  it('is closed when its time is over', async () => {
+    silent = await createSilentListener()
+    const addr = silent.addr.encapsulate(`/ws/p2p/${site.node.peerId}`)
+
+    await expect(opener.openBulkStream(addr, ECHO, { transport: 'ws', dialTimeout: 100 })).rejects.toMatchObject({ name: 'TransportUnavailableError' })
+    await eventually(() => silent?.sockets.size === 0)
+  })
+
+  it('is closed when the call is aborted', async () => {
+    silent = await createSilentListener()
+    const controller = new AbortController()
+    const addr = silent.addr.encapsulate(`/ws/p2p/${site.node.peerId}`)
+    const opening = opener.openBulkStream(addr, ECHO, { transport: 'ws', dialTimeout: 500, signal: controller.signal })
+    opening.catch(() => {})
+
+    await eventually(() => silent?.sockets.size === 1)
+    controller.abort()
+    await expect(opening).rejects.toMatchObject({ name: 'AbortError' })
+    await eventually(() => silent?.sockets.size === 0)
+  })
+})
+
+describe('a stream of a session', () => {
+  it('has its options checked before anything is dialled', async () => {
+    const session = await openSession({ transport: 'tcp', connections: 'per-stream' })
+    await session.openStream()
+
+    await expect(session.openStream({ maxOutboundStreams: -1 })).rejects.toMatchObject({ name: 'InvalidParametersError' })
+    expect(session.connections).toHaveLength(1)
+  })
+
+  it('counts what is read after its end in the session as well', async () => {
+    const data = pattern(64 * 1024)
+    await site.node.handle('/gift/1.0.0', async stream => { stream.send(data); await stream.close() })
+    const session = await opener.openBulkSession(site.addrs, '/gift/1.0.0', { transport: 'tcp' })
+    const { stream } = await session.openStream()
+
+    await stream.close()
+    await eventually(() => stream.status === 'closed')
+    expect(session).toMatchObject({ bytesReceived: 0, streams: [] })
+
+    expect((await pEvent<'message', { data: Uint8Array }>(stream as any, 'message')).data.byteLength).toBe(data.byteLength)
+    expect(session).toMatchObject({ bytesReceived: data.byteLength, streams: [] })
+  })
+
+  it('is ended with the session whenever that is closed', async () => {
+    await dialer.dial(site.relays.tcp.addr)
+
+    for (let i = 0; i < 300; i++) {
+      const session = await openSession({ transport: 'tcp' })
+      const [connection] = session.connections
+      const opening = Promise.allSettled([session.openStream()])
+
+      if (i % 2 === 0) {
+        // before, in the middle of, and after the answer of the peer
+        for (let turns = i % 30; turns > 0; turns--) {
+          await new Promise<void>(resolve => { setImmediate(resolve) })
+        }
+      } else {
+        for (let turns = i % 150; turns > 0; turns--) {
+          await Promise.resolve()
+        }
+      }
+
+      expect(await session.close()).toBe(0)
+      await opening
+      await eventually(() => connection?.streams.some(({ protocol }) => protocol === ECHO) === false)
+      expect(session.streams).toEqual([])
+    }
+  }, 120_000)
+})
+
+describe('the end of a session', () => {
+  it('comes with the end of the service even if it was to be graceful', async () => {
+    await site.node.handle('/endless/1.0.0', () => {})
+    const session = await opener.openBulkSession(site.addrs, '/endless/1.0.0', { transport: 'tcp' })
+    const { stream } = await session.openStream()
+    const closing = session.close({ signal: new AbortController().signal })
+
+    await stop(opener)
+    expect(stream.status).toBe('aborted')
+    expect(await closing).toBe(1)
+  })
+
+  it('does not end an ordinary stream that is being opened on its connection', async () => {
+    const { promise, resolve } = Promise.withResolvers<Stream>()
+    await handleRaw(site.node, '/mute/1.0.0', stream => { resolve(stream as any) })
+    const session = await openSession({ transport: 'tcp' })
+    const [connection] = session.connections
+    const controller = new AbortController()
+    const ordinary = opener.newStream(site.node.peerId, '/mute/1.0.0', { signal: controller.signal })
+    ordinary.catch(() => {})
+    await promise
+
+    expect(await session.close()).toBe(0)
+    expect(connection?.status).toBe('open')
+
+    const reason = new Error('Enough')
+    controller.abort(reason)
+    await expect(ordinary).rejects.toBe(reason)
+    await eventually(() => connection?.status === 'closed')
+  })
+
+  it('does not end a stream that was opened on its connection with newStreamOn', async () => {
+    const session = await openSession({ transport: 'tcp' })
+    const connection = session.connections[0] as Connection
+    const stream = await opener.newStreamOn(connection, ECHO)
+
+    expect(await session.close()).toBe(0)
+    await works(stream)
+    await eventually(() => connection.status === 'closed')
+  })
+})
+
+describe('the service', () => {
+  it('rejects a stream that is being opened when it stops', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    await handleRaw(site.node, '/mute/1.0.0', () => { resolve() })
+
+    const opening = opener.openBulkStream(site.relays.tcp.addr, '/mute/1.0.0')
+    opening.catch(() => {})
+    await promise
+    await stop(opener)
+
+    await expect(opening).rejects.toMatchObject({ name: 'AbortError' })
+    await eventually(() => dialer.getConnections().length === 0)
+  })
+
+  it('has one set of connections, also when the first calls come at once', async () => {
+    const sessions = await Promise.all([openSession({ transport: 'tcp' }), openSession({ transport: 'tcp' })])
+
+    expect(sessions[0].connections).toEqual(sessions[1].connections)
+    expect(await sessions[0].close()).toBe(0)
+    expect(await sessions[1].close()).toBe(1)
+  })
+
+  it('opens nothing when it is stopped while the code for bulk streams is loaded', async () => {
+    const opening = opener.openBulkStream(site.addrs, ECHO)
+    opening.catch(() => {})
+    await stop(opener)
+
+    await expect(opening).rejects.toMatchObject({ name: expect.stringMatching(/^NotStartedError$|^AbortError$/) })
+    expect(dialer.getConnections()).toEqual([])
+
+    await start(opener)
+    await works((await opener.openBulkStream(site.addrs, ECHO)).stream)
+  })
+})
