@@ -185,6 +185,80 @@ describe('a stream of a session', () => {
   }, 120_000)
 })
 
+describe('a session with a connection per stream', () => {
+  it('asks the gater for each, and goes on with those that it allows', async () => {
+    let asked = 0
+
+    await withDialer(async (node, opener) => {
+      const session = await opener.openBulkSession(site.addrs, ECHO, { transport: 'tcp', connections: 'per-stream', dialTimeout: PATIENCE })
+      const streams = await Promise.all(Array.from({ length: 4 }, async () => session.openStream()))
+
+      expect(asked).toBe(4)
+      expect(session.connections).toHaveLength(1)
+      expect(node.getConnections()).toEqual(session.connections)
+      expect(streams.some(({ reason }) => /^The session goes on with 1 of 4 connections: .* gater denies/.test(reason ?? ''))).toBe(true)
+      await Promise.all(streams.map(async ({ stream }) => works(stream)))
+      expect(await session.close()).toBe(1)
+    }, {}, { connectionGater: { denyDialMultiaddr: () => ++asked > 1 } })
+  })
+
+  it('rejects a stream that is aborted while it waits for its next try, and goes on', async () => {
+    const strict = await createSite({ connectionGater: { denyInboundConnection: () => ++dialled > 1 } })
+    const controller = new AbortController()
+    const reason = new Error('Not this one')
+    let dialled = 0
+
+    try {
+      const session = await openSession({ transport: 'tcp', connections: 'per-stream', fallback: 'none' }, strict.addrs)
+      const first = await session.openStream()
+      const opening = session.openStream({ signal: controller.signal })
+      opening.catch(() => {})
+
+      await eventually(() => dialled === 2)
+      await eventually(() => strict.relays.tcp.sockets === 1)
+      controller.abort(reason)
+
+      await expect(opening).rejects.toBe(reason)
+      await works(first.stream)
+      expect(await session.close()).toBe(1)
+    } finally {
+      await strict.stop()
+    }
+  })
+})
+
+describe('a session that shares its dial', () => {
+  it('leaves the connection to libp2p if it was dialled for a stream of its own as well', async () => {
+    for (let i = 0; i < 100; i++) {
+      const [first, second, { stream, connection }] = await Promise.all([
+        openSession({ transport: 'tcp' }),
+        openSession({ transport: 'tcp' }),
+        opener.openBulkStream(site.addrs, ECHO, { transport: 'tcp', dialTimeout: PATIENCE })
+      ])
+
+      expect(dialer.getConnections()).toEqual([connection])
+      expect([first.connections, second.connections]).toEqual([[connection], [connection]])
+      expect(await Promise.all([first.close(), second.close()])).toEqual([0, 0])
+      await works(stream)
+      await connection.close()
+    }
+  })
+})
+
+describe('a session to a peer that advertises what nobody answers on', () => {
+  it('falls back, and its streams as well', async () => {
+    silent = await createSilentListener()
+    const session = await openSession({ transport: 'tcp', dialTimeout: 2_000 }, [silent.addr.encapsulate(`/p2p/${site.node.peerId}`), site.relays.quic.addr])
+    const bulk = await session.openStream()
+
+    expect(bulk).toMatchObject({ transport: 'quic', fellBack: true })
+    expect(bulk.reason).toContain('There was no connection within 2000ms')
+    await works(bulk.stream)
+    await eventually(() => silent?.sockets.size === 0)
+    expect(await session.close()).toBe(1)
+  })
+})
+
 describe('the end of a session', () => {
   it('comes with the end of the service even if it was to be graceful', async () => {
     await site.node.handle('/endless/1.0.0', () => {})
@@ -239,6 +313,17 @@ describe('the service', () => {
 
     await expect(opening).rejects.toMatchObject({ name: 'AbortError' })
     await eventually(() => dialer.getConnections().length === 0)
+  })
+
+  it('rejects a session that is being opened when it stops', async () => {
+    silent = await createSilentListener()
+    const opening = openSession({ transport: 'tcp' }, [silent.addr])
+    opening.catch(() => {})
+    await eventually(() => silent?.sockets.size === 1)
+    await stop(opener)
+
+    await expect(opening).rejects.toMatchObject({ name: 'AbortError', message: 'The stream opener was stopped' })
+    await eventually(() => silent?.sockets.size === 0)
   })
 
   it('has one set of connections, also when the first calls come at once', async () => {

@@ -1,13 +1,16 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { sendBulk } from '../src/bulk/send-bulk.ts'
+import { BulkTransferError } from '../src/errors.ts'
 import { bytesOf, digestOf } from './fixtures/bulk-data.ts'
 import { FAST, forkBulkListener, PAUSE_UNTIL, SLOW } from './fixtures/bulk-listener.ts'
 import { createOpenerNode, stopNodes } from './fixtures/nodes.ts'
+import { cut } from './fixtures/site.ts'
 import { readAll } from './fixtures/streams.ts'
+import type { BulkConnections, BulkSession, BulkStream } from '../src/bulk/index.ts'
 import type { BulkDigest } from './fixtures/bulk-data.ts'
 import type { BulkListener } from './fixtures/bulk-listener.ts'
 import type { OpenerServices, TransportName } from './fixtures/nodes.ts'
-import type { Libp2p } from '@libp2p/interface'
+import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 
 const GIGABYTE = 1024 * 1024 * 1024
 
@@ -16,9 +19,29 @@ const GIGABYTE = 1024 * 1024 * 1024
  */
 const HIGH_WATER_MARK = 4 * 1024 * 1024
 
+/**
+ * What each stream of a session carries of it
+ */
+const STREAMS = 4
+const PART = GIGABYTE / STREAMS
+
 const TIMEOUT = 10 * 60 * 1000
 
 const digest = digestOf(bytesOf(GIGABYTE))
+const digestOfPart = digestOf(bytesOf(PART))
+
+function * killing (connection: Connection): Generator<Uint8Array> {
+  let sent = 0
+
+  for (const chunk of bytesOf(PART)) {
+    yield chunk
+    sent += chunk.byteLength
+
+    if (sent >= PART / 2) {
+      cut(connection)
+    }
+  }
+}
 
 describe.each<TransportName>(['tcp', 'quic', 'ws'])('a gigabyte over %s', transport => {
   let dialer: Libp2p<OpenerServices>
@@ -45,5 +68,50 @@ describe.each<TransportName>(['tcp', 'quic', 'ws'])('a gigabyte over %s', transp
     expect(bytes).to.equal(GIGABYTE)
     expect(received).to.deep.equal(await digest)
     expect(buffered).to.be.within(waiting, HIGH_WATER_MARK)
+  }, TIMEOUT)
+
+  async function openSession (protocol: string, connections: BulkConnections): Promise<BulkSession> {
+    return dialer.services.streamOpener.openBulkSession(listener.addr, protocol, { transport, connections, fallback: 'none', dialTimeout: TIMEOUT })
+  }
+
+  async function openAll (session: BulkSession): Promise<BulkStream[]> {
+    return Promise.all(Array.from({ length: STREAMS }, async () => session.openStream()))
+  }
+
+  async function expectPart (stream: Stream): Promise<void> {
+    const { bytes } = await sendBulk(stream, bytesOf(PART))
+    const { buffered, ...received }: BulkDigest = JSON.parse(new TextDecoder().decode(await readAll(stream)))
+
+    expect(bytes).to.equal(PART)
+    expect(received).to.deep.equal(await digestOfPart)
+    expect(buffered).to.be.at.most(HIGH_WATER_MARK)
+  }
+
+  it.each([
+    ['shared', 1],
+    ['per-stream', STREAMS]
+  ] as const)('reaches slow readers unharmed in a session whose connections are %s', async (connections, count) => {
+    const session = await openSession(SLOW, connections)
+    const streams = await openAll(session)
+
+    expect(session.connections).to.have.lengthOf(count)
+    await Promise.all(streams.map(async ({ stream }) => expectPart(stream)))
+    expect(session.bytesSent).to.equal(GIGABYTE)
+    expect(await session.close()).to.equal(count)
+  }, TIMEOUT)
+
+  it('loses only what was on a connection that is killed half-way, which is said and can be sent again', async () => {
+    const session = await openSession(FAST, 'per-stream')
+    const [killed, ...others] = await openAll(session)
+    const { stream, connection } = killed as BulkStream
+
+    const rest = Promise.all(others.map(async ({ stream }) => expectPart(stream)))
+    const err = await sendBulk(stream, killing(connection)).catch(err => err)
+
+    expect(err).to.be.instanceOf(BulkTransferError)
+    expect(err.bytes).to.be.within(0, PART / 2)
+    await expectPart((await session.openStream()).stream)
+    await rest
+    expect(await session.close()).to.equal(STREAMS)
   }, TIMEOUT)
 })
