@@ -2,7 +2,7 @@ import { start, stop } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { pEvent } from 'p-event'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createOpenerNode, stopNodes } from './fixtures/nodes.ts'
+import { addressOf, createOpenerNode, createStockNode, stopNodes } from './fixtures/nodes.ts'
 import { handleRaw } from './fixtures/raw-listener.ts'
 import { createSilentListener, createSite, eventually } from './fixtures/site.ts'
 import { ECHO, exchange, pattern } from './fixtures/streams.ts'
@@ -223,6 +223,27 @@ describe('a session with a connection per stream', () => {
       expect(await session.close()).toBe(1)
     } finally {
       await strict.stop()
+    }
+  })
+})
+
+describe('a session with addresses that do not say who is there', () => {
+  it('does not go on with another peer', async () => {
+    const first = await createStockNode('tcp')
+    const addr = multiaddr(`${addressOf(first)}`.replace(/\/p2p\/.*/, ''))
+    const session = await openSession({ transport: 'tcp', connections: 'per-stream' }, [addr])
+    const [connection] = session.connections
+
+    await first.stop()
+    await eventually(() => connection?.status !== 'open')
+    const second = await createStockNode('tcp', { addresses: { listen: [`${addr}`] } })
+
+    try {
+      await expect(session.openStream()).rejects.toMatchObject({ name: 'TransportUnavailableError', message: expect.stringContaining('UnexpectedPeerError') })
+      expect(session.connections).toEqual([])
+      expect(dialer.getConnections()).toEqual([])
+    } finally {
+      await second.stop()
     }
   })
 })

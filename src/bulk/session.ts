@@ -208,7 +208,8 @@ export class Session implements BulkSession {
     const first = perStream ? 'last' : 'first'
 
     const connected = await connector.connect({
-      target,
+      // the addresses may not say who is there, and it may be somebody else by then
+      target: { ...target, peer: target.peer ?? this.#pinned?.connection.remotePeer },
       choice: this.#choose(isExtra),
       reuse: isExtra || force ? 'never' : first,
       holder: this,
