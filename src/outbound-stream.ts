@@ -34,6 +34,19 @@ export interface OutboundStreamInit {
 }
 
 /**
+ * Errors of connections that have no stream to give, so nothing was written
+ */
+const BEFORE_FIRST_BYTE = ['ConnectionClosedError', 'MuxerClosedError']
+
+/**
+ * Whether no stream could be opened because the connection was lost. Nobody has
+ * got the stream, so it can be opened on another one.
+ */
+export function isBeforeFirstByte (err: Error): boolean {
+  return BEFORE_FIRST_BYTE.includes(err.name)
+}
+
+/**
  * Rejects with the reason of the signal when it aborts - the stream is then
  * aborted as soon as it is there
  */

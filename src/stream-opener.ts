@@ -7,6 +7,7 @@ import { ListenerGuard } from './listener-guard.ts'
 import { Metrics } from './metrics.ts'
 import { Negotiations } from './negotiations.ts'
 import { readCallOptions, readProtocols } from './options.ts'
+import { isBeforeFirstByte } from './outbound-stream.ts'
 import type { Request } from './admission.ts'
 import type { BulkOpener } from './bulk/bulk-opener.ts'
 import type { BulkSession, BulkSessionOptions, BulkStream, BulkStreamOptions } from './bulk/index.ts'
@@ -14,11 +15,6 @@ import type { OpenStreamOnOptions, OpenStreamOptions, PeerStatus, StreamOpenerCo
 import type { Settings } from './options.ts'
 import type { Connection, Logger, NewStreamOptions, PeerId, Startable, Stream } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
-
-/**
- * Errors of connections that have no stream to give, so nothing was written
- */
-const BEFORE_FIRST_BYTE = ['ConnectionClosedError', 'MuxerClosedError']
 
 const QUEUE_ERRORS = ['QueueFullError', 'QueueTimeoutError']
 
@@ -167,7 +163,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
     try {
       return await this.#openLasting(connection, request)
     } catch (err: any) {
-      if (!BEFORE_FIRST_BYTE.includes(err.name)) {
+      if (!isBeforeFirstByte(err)) {
         throw err
       }
 

@@ -1,4 +1,5 @@
 import { setMaxListeners, TimeoutError } from '@libp2p/interface'
+import { raceSignal } from 'race-signal'
 
 /**
  * A signal that aborts when one of several does, with its reason, or with a
@@ -44,5 +45,22 @@ export class Deadline {
     if (parent != null) {
       this.#controller.abort(parent.reason)
     }
+  }
+}
+
+/**
+ * Resolves after so many ms, or rejects with the reason of the first signal that
+ * aborts
+ */
+export async function delay (ms: number, ...signals: Array<AbortSignal | undefined>): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const deadline = new Deadline(signals)
+  const timer = setTimeout(resolve, ms)
+
+  try {
+    await raceSignal(promise, deadline.signal)
+  } finally {
+    clearTimeout(timer)
+    deadline.clear()
   }
 }

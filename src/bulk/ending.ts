@@ -1,6 +1,6 @@
 import { ConnectionClosedError } from '@libp2p/interface'
 import { raceSignal } from 'race-signal'
-import { onceClosed } from '../outbound-stream.ts'
+import { isBeforeFirstByte, onceClosed } from '../outbound-stream.ts'
 import type { Connection, Stream } from '@libp2p/interface'
 
 /**
@@ -28,6 +28,14 @@ export async function endConnection (connection: Connection, signal?: AbortSigna
   } catch (err: any) {
     connection.abort(err)
   }
+}
+
+/**
+ * Whether it was the connection that failed, so that a stream can be opened on
+ * another one
+ */
+export function isLost (connection: Connection, err: Error): boolean {
+  return connection.status !== 'open' || isBeforeFirstByte(err)
 }
 
 /**

@@ -1,4 +1,4 @@
-import { delay } from './delay.ts'
+import { delay } from './deadline.ts'
 
 /**
  * Lets there be only so many dials to one host within an interval
