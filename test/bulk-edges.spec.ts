@@ -2,6 +2,7 @@ import { start, stop } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { pEvent } from 'p-event'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { Pace } from '../src/bulk/pace.ts'
 import { addressOf, createOpenerNode, createStockNode, stopNodes } from './fixtures/nodes.ts'
 import { handleRaw } from './fixtures/raw-listener.ts'
 import { createSilentListener, createSite, eventually } from './fixtures/site.ts'
@@ -61,6 +62,31 @@ describe('dials of their own', () => {
 
     const { stream } = await opener.openBulkStream(site.addrs, ECHO, options)
     await works(stream)
+  })
+})
+
+describe('the pace of dials', () => {
+  it('is kept for each host, however long the dials of another one have to wait', async () => {
+    const pace = new Pace(1, 60_000)
+    const controller = new AbortController()
+    const reason = new Error('Enough')
+    const arrived: string[] = []
+    const wait = async (host: string): Promise<void> => {
+      await pace.wait(host, controller.signal)
+      arrived.push(host)
+    }
+
+    await wait('near')
+    await wait('far')
+    const waiting = Promise.allSettled([wait('far'), wait('far'), wait('near')])
+
+    for (let i = 0; i < 10; i++) {
+      await new Promise<void>(resolve => { setImmediate(resolve) })
+    }
+
+    expect(arrived).toEqual(['near', 'far'])
+    controller.abort(reason)
+    expect((await waiting).map(result => result.status === 'rejected' && result.reason === reason)).toEqual([true, true, true])
   })
 })
 

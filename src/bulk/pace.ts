@@ -48,16 +48,16 @@ export class Pace {
   }
 
   #add (host: string, time: number): void {
-    const dials = [...this.#recent(host, performance.now()), time].sort((a, b) => a - b)
+    const now = performance.now()
+
+    this.#dials.set(host, [...this.#recent(host, now), time].sort((a, b) => a - b))
 
     // hosts that are not dialled any more
-    for (const [other, times] of this.#dials) {
-      if (this.#isOver(times, time)) {
+    for (const other of this.#dials.keys()) {
+      if (this.#recent(other, now).length === 0) {
         this.#dials.delete(other)
       }
     }
-
-    this.#dials.set(host, dials)
   }
 
   /**
@@ -74,9 +74,5 @@ export class Pace {
 
   #recent (host: string, now: number): number[] {
     return this.#dials.get(host)?.filter(time => time > now - this.#interval) ?? []
-  }
-
-  #isOver (times: number[], now: number): boolean {
-    return times.every(time => time <= now - this.#interval)
   }
 }
