@@ -161,7 +161,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
     const connection = existing ?? await connectionManager.openConnection(peer, options)
 
     try {
-      return await this.#openLasting(connection, request)
+      return await this.#openOn(connection, request)
     } catch (err: any) {
       if (!isBeforeFirstByte(err)) {
         throw err
@@ -170,7 +170,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
       this.#log('%p lost connection %s while a stream was opened, trying another one - %e', connection.remotePeer, connection.id, err)
     }
 
-    return this.#openLasting(this.#findConnection(connection.remotePeer, connection) ?? await connectionManager.openConnection(peer, { ...options, force: true }), request)
+    return this.#openOn(this.#findConnection(connection.remotePeer, connection) ?? await connectionManager.openConnection(peer, { ...options, force: true }), request)
   }
 
   /**
@@ -214,7 +214,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
   }
 
   async newStreamOn (connection: Connection, protocols: string | string[], options: OpenStreamOnOptions = {}): Promise<Stream> {
-    return this.#openLasting(connection, this.#read(protocols, options))
+    return this.#openOn(connection, this.#read(protocols, options))
   }
 
   #read (protocols: string | string[], options: OpenStreamOnOptions): Request {
@@ -253,13 +253,13 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
   }
 
   /**
-   * It may be a connection of a bulk session
+   * One that was dialled for bulk streams stays open for this one, too. Not async, as
+   * this is in the way of every stream.
    */
-  async #openLasting (connection: Connection, request: Request): Promise<Stream> {
-    if (this.#bulk?.hasDialled(connection) !== true) {
-      return this.#opener.open(connection, request)
-    }
-
-    return this.#bulk.keepOpen(connection, async () => this.#opener.open(connection, request))
+  // eslint-disable-next-line @typescript-eslint/promise-function-async
+  #openOn (connection: Connection, request: Request): Promise<Stream> {
+    return this.#bulk?.hasDialled(connection) === true
+      ? this.#bulk.keepOpen(connection, async () => this.#opener.open(connection, request))
+      : this.#opener.open(connection, request)
   }
 }
