@@ -6,6 +6,7 @@ import { KnownProtocols } from './known-protocols.ts'
 import { ListenerGuard } from './listener-guard.ts'
 import { Metrics } from './metrics.ts'
 import { Negotiations } from './negotiations.ts'
+import { nextTurn } from './next-turn.ts'
 import { readCallOptions, readProtocols } from './options.ts'
 import { isBeforeFirstByte } from './outbound-stream.ts'
 import type { Request } from './admission.ts'
@@ -169,6 +170,10 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
 
       this.#log('%p lost connection %s while a stream was opened, trying another one - %e', connection.remotePeer, connection.id, err)
     }
+
+    // libp2p's dial queue lets a call join a dial that has just ended, and never
+    // settles it. In the next turn it has forgotten about that dial.
+    await new Promise<void>(resolve => { nextTurn(resolve) })
 
     return this.#openOn(this.#findConnection(connection.remotePeer, connection) ?? await connectionManager.openConnection(peer, { ...options, force: true }), request)
   }
