@@ -1,6 +1,6 @@
 /**
- * Streams to one peer that stay on the transport that the session has got, on one
- * connection or on several. Each connection has a slot.
+ * The streams of a session: how they are opened, again where a connection failed,
+ * the bytes that go through them, and how they end
  */
 import { AbortError, ConnectionClosedError, setMaxListeners } from '@libp2p/interface'
 import { REFUSED_DIAL_BACKOFF, SESSION_CLOSE_TIMEOUT } from '../constants.ts'
@@ -10,40 +10,22 @@ import { readCallOptions } from '../options.ts'
 import { abortable, onceClosed } from '../outbound-stream.ts'
 import { CountedStream } from './counted-stream.ts'
 import { Deadline, delay } from './deadline.ts'
-import { endConnection, endStream, endWith, isLost } from './ending.ts'
-import { Slot } from './slot.ts'
-import type { Connected, Connector } from './connector.ts'
+import { endConnection, endStream, endWith } from './ending.ts'
+import { SessionSlots } from './session-slots.ts'
 import type { ByteCount } from './counted-stream.ts'
 import type { BulkSession, BulkSessionStream, BulkSessionStreamOptions, BulkStream } from './index.ts'
-import type { Leases } from './leases.ts'
-import type { Choice, SessionRequest } from './options.ts'
-import type { Target } from './addresses.ts'
+import type { SessionSlotsInit } from './session-slots.ts'
+import type { Slot } from './slot.ts'
 import type { TransportName } from './transport-of.ts'
 import type { OpenStreamOnOptions } from '../index.ts'
-import type { AbortOptions, Connection, Logger, Stream } from '@libp2p/interface'
+import type { AbortOptions, Connection, Stream } from '@libp2p/interface'
 
 /**
  * Why a dial failed, where to dial again would not help
  */
 const FINAL_ERRORS = ['DialDeniedError', 'NotFoundError', 'TimeoutError', 'UnexpectedPeerError']
 
-/**
- * What opening the first stream on a connection fails with if the peer does not
- * want the connection - over QUIC it gets to know of it only after the dial
- */
-const REFUSED_ERRORS = ['StreamResetError', 'UnexpectedEOFError']
-
-export interface SessionInit extends SessionRequest {
-  target: Target
-  connector: Connector
-  leases: Leases
-  log: Logger
-
-  /**
-   * Whether no connection will do that is there already
-   */
-  force: boolean
-
+export interface SessionInit extends SessionSlotsInit {
   /**
    * What all streams of the session are opened with
    */
@@ -61,21 +43,10 @@ function isFinal (err: Error): boolean {
 
 export class Session implements BulkSession {
   readonly #init: SessionInit
-  readonly #controller = new AbortController()
+  readonly #slots: SessionSlots
   readonly #streams = new Set<CountedStream>()
-  #slots: Slot[] = []
-  #maxSlots: number
-
-  /**
-   * Why there are not more connections
-   */
-  #limitedBy?: string
-
-  /**
-   * What all further connections have to be like
-   */
-  #pinned?: Connected
   readonly #total: ByteCount = { sent: 0, received: 0 }
+  readonly #controller = new AbortController()
   readonly #hurry = new AbortController()
   #closing?: Promise<number>
 
@@ -83,15 +54,15 @@ export class Session implements BulkSession {
     setMaxListeners(Infinity, this.#controller.signal)
 
     this.#init = init
-    this.#maxSlots = init.maxConnections
+    this.#slots = new SessionSlots(init)
   }
 
   get transport (): TransportName {
-    return this.#pinned?.transport ?? 'unknown'
+    return this.#slots.transport
   }
 
   get connections (): Connection[] {
-    return this.#open().flatMap(({ connected }) => connected?.connection ?? [])
+    return this.#slots.connections
   }
 
   get streams (): BulkSessionStream[] {
@@ -134,9 +105,9 @@ export class Session implements BulkSession {
         this.#controller.signal.throwIfAborted()
         merged.signal?.throwIfAborted()
 
-        if (slot.isExtra && !slot.isProven && this.#hasLost(slot, err, REFUSED_ERRORS)) {
+        if (this.#slots.hasRefused(slot, err)) {
           await this.#afterRefusal(refused++, err, merged.signal)
-        } else if (slot.connected == null || !this.#hasLost(slot, err) || lost++ > 0) {
+        } else if (slot.connected == null || !this.#slots.hasLost(slot, err) || lost++ > 0) {
           throw err
         }
 
@@ -160,91 +131,12 @@ export class Session implements BulkSession {
     return this.close()
   }
 
-  /**
-   * The slots that are being dialled or whose connection is open
-   */
-  #open (): Slot[] {
-    this.#slots = this.#slots.filter(({ isLost }) => !isLost)
-
-    return this.#slots
-  }
-
-  /**
-   * A place for one more stream
-   */
   #take (options: BulkSessionStreamOptions): Slot {
     if (this.#closing != null) {
       throw new ConnectionClosedError('The bulk session is closed')
     }
 
-    const slots = this.#open()
-    const least = slots.reduce<Slot | undefined>((least, slot) => least != null && least.streams <= slot.streams ? least : slot, undefined)
-
-    if (least != null && (least.streams === 0 || slots.length >= this.#maxSlots)) {
-      return least.join()
-    }
-
-    if (least == null) {
-      // all are gone, there may be room for as many again
-      this.#maxSlots = this.#init.maxConnections
-      this.#limitedBy = undefined
-    }
-
-    const slot = new Slot({
-      isExtra: least != null,
-      connect: async signal => this.#connect(least != null, signal, options),
-      onUnused: ({ connection }) => { this.#init.leases.drop(connection, this) }
-    })
-
-    this.#slots.push(slot)
-
-    return slot.join()
-  }
-
-  async #connect (isExtra: boolean, signal: AbortSignal, { onProgress }: BulkSessionStreamOptions): Promise<Connected> {
-    const { connector, target, perStream, force } = this.#init
-    const first = perStream ? 'last' : 'first'
-
-    const connected = await connector.connect({
-      // the addresses may not say who is there, and it may be somebody else by then
-      target: { ...target, peer: target.peer ?? this.#pinned?.connection.remotePeer },
-      choice: this.#choose(isExtra),
-      reuse: isExtra || force ? 'never' : first,
-      holder: this,
-      signal,
-      onProgress
-    })
-
-    if (isExtra && this.#pinned?.fellBack === true) {
-      const { fellBack, reason } = this.#pinned
-
-      return { ...connected, fellBack, reason }
-    }
-
-    this.#pinned = connected
-
-    return connected
-  }
-
-  /**
-   * The transport that it has been on comes first from then on
-   */
-  #choose (isExtra: boolean): Choice {
-    const { choice } = this.#init
-    const last = this.transport
-
-    if (last === 'unknown') {
-      return choice
-    }
-
-    if (isExtra) {
-      return { ...choice, transports: [last], scope: this.#pinned?.fellBack === true ? undefined : choice.scope, fallback: 'none' }
-    }
-
-    const [first] = choice.transports
-    const isWanted = first === 'any' ? last !== 'relay' : choice.transports.includes(last)
-
-    return isWanted ? { ...choice, transports: [...new Set([last, ...choice.transports])] } : choice
+    return this.#slots.take(options)
   }
 
   async #openOn (slot: Slot, options: OpenStreamOnOptions): Promise<BulkStream> {
@@ -269,21 +161,7 @@ export class Session implements BulkSession {
       this.#streams.delete(counted)
     })
 
-    return { stream, connection, transport, fellBack, reason: reason ?? (slot.streams > 1 ? this.#limitedBy : undefined) }
-  }
-
-  /**
-   * Whether it was the connection that failed, so that another one may do
-   */
-  #hasLost (slot: Slot, err: Error, errors: string[] = []): boolean {
-    const { connected } = slot
-
-    if (connected != null && (isLost(connected.connection, err) || errors.includes(err.name))) {
-      slot.lost()
-      this.#init.leases.drop(connected.connection, this)
-    }
-
-    return slot.isLost
+    return { stream, connection, transport, fellBack, reason: reason ?? (slot.streams > 1 ? this.#slots.limitedBy : undefined) }
   }
 
   /**
@@ -296,20 +174,17 @@ export class Session implements BulkSession {
       return delay(wait, signal, this.#controller.signal)
     }
 
-    this.#maxSlots = Math.max(1, this.#open().length)
-    this.#limitedBy = `The session goes on with ${this.#maxSlots} of ${this.#init.maxConnections} connections: ${err.message}`
-    this.#init.log('%s', this.#limitedBy)
+    this.#slots.limit(err)
   }
 
   async #close (options: AbortOptions): Promise<number> {
-    const { leases, onClosed } = this.#init
     const closed = new AbortError('The bulk session was closed')
     const deadline = new Deadline([options.signal, this.#hurry.signal], options.signal == null ? SESSION_CLOSE_TIMEOUT : undefined)
     const { signal } = deadline
     const connections = this.connections
 
     this.#controller.abort(closed)
-    this.#slots.forEach(slot => { slot.abort(closed) })
+    this.#slots.abort(closed)
 
     try {
       await Promise.all(this.streams.map(async ({ stream }) => endStream(stream, signal)))
@@ -317,13 +192,13 @@ export class Session implements BulkSession {
       // until then all who share a dial have taken hold of it
       await new Promise<void>(resolve => { nextTurn(resolve) })
 
-      const own = connections.filter(connection => leases.release(connection, this))
+      const own = connections.filter(connection => this.#slots.release(connection))
       await Promise.all(own.map(async connection => endConnection(connection, signal)))
 
       return own.length
     } finally {
       deadline.clear()
-      onClosed(this)
+      this.#init.onClosed(this)
     }
   }
 }
