@@ -1,42 +1,28 @@
 import { start, stop } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { pEvent } from 'p-event'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { Pace } from '../src/bulk/pace.ts'
+import { PATIENCE, startBulkNodes, startSilentListener, works } from './fixtures/bulk-nodes.ts'
 import { addressOf, createOpenerNode, createStockNode, stopNodes } from './fixtures/nodes.ts'
 import { handleRaw } from './fixtures/raw-listener.ts'
-import { createSilentListener, createSite, eventually } from './fixtures/site.ts'
-import { ECHO, exchange, pattern } from './fixtures/streams.ts'
+import { createSite, eventually } from './fixtures/site.ts'
+import { ECHO, pattern } from './fixtures/streams.ts'
 import type { BulkSession, BulkSessionOptions, StreamOpener } from '../src/index.ts'
 import type { OpenerServices } from './fixtures/nodes.ts'
-import type { SilentListener, Site } from './fixtures/site.ts'
+import type { Site } from './fixtures/site.ts'
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
-
-const PATIENCE = 30_000
 
 let site: Site
 let dialer: Libp2p<OpenerServices>
 let opener: StreamOpener
-let silent: SilentListener | undefined
 
 beforeEach(async () => {
-  [site, dialer] = await Promise.all([createSite(), createOpenerNode()])
-  opener = dialer.services.streamOpener
-})
-
-afterEach(async () => {
-  await stopNodes(dialer)
-  await site.stop()
-  await silent?.close()
-  silent = undefined
+  ({ site, dialer, opener } = await startBulkNodes())
 })
 
 async function openSession (options: BulkSessionOptions = {}, addrs = site.addrs): Promise<BulkSession> {
   return opener.openBulkSession(addrs, ECHO, { dialTimeout: PATIENCE, ...options })
-}
-
-async function works (stream: Stream): Promise<void> {
-  expect([...await exchange(stream, Uint8Array.of(1, 2, 3))]).toEqual([1, 2, 3])
 }
 
 async function withDialer (run: (node: Libp2p<OpenerServices>, opener: StreamOpener) => Promise<void>, ...init: Parameters<typeof createOpenerNode>): Promise<void> {
@@ -140,24 +126,24 @@ describe('where a stream is said to have fallen back', () => {
 
 describe('a WebSocket that nobody answers', () => {
   it('is closed when its time is over', async () => {
-    silent = await createSilentListener()
+    const silent = await startSilentListener()
     const addr = silent.addr.encapsulate(`/ws/p2p/${site.node.peerId}`)
 
     await expect(opener.openBulkStream(addr, ECHO, { transport: 'ws', dialTimeout: 100 })).rejects.toMatchObject({ name: 'TransportUnavailableError' })
-    await eventually(() => silent?.sockets.size === 0)
+    await eventually(() => silent.sockets.size === 0)
   })
 
   it('is closed when the call is aborted', async () => {
-    silent = await createSilentListener()
+    const silent = await startSilentListener()
     const controller = new AbortController()
     const addr = silent.addr.encapsulate(`/ws/p2p/${site.node.peerId}`)
     const opening = opener.openBulkStream(addr, ECHO, { transport: 'ws', dialTimeout: 500, signal: controller.signal })
     opening.catch(() => {})
 
-    await eventually(() => silent?.sockets.size === 1)
+    await eventually(() => silent.sockets.size === 1)
     controller.abort()
     await expect(opening).rejects.toMatchObject({ name: 'AbortError' })
-    await eventually(() => silent?.sockets.size === 0)
+    await eventually(() => silent.sockets.size === 0)
   })
 })
 
@@ -294,14 +280,14 @@ describe('a session that shares its dial', () => {
 
 describe('a session to a peer that advertises what nobody answers on', () => {
   it('falls back, and its streams as well', async () => {
-    silent = await createSilentListener()
+    const silent = await startSilentListener()
     const session = await openSession({ transport: 'tcp', dialTimeout: 2_000 }, [silent.addr.encapsulate(`/p2p/${site.node.peerId}`), site.relays.quic.addr])
     const bulk = await session.openStream()
 
     expect(bulk).toMatchObject({ transport: 'quic', fellBack: true })
     expect(bulk.reason).toContain('There was no connection within 2000ms')
     await works(bulk.stream)
-    await eventually(() => silent?.sockets.size === 0)
+    await eventually(() => silent.sockets.size === 0)
     expect(await session.close()).toBe(1)
   })
 })
@@ -363,14 +349,14 @@ describe('the service', () => {
   })
 
   it('rejects a session that is being opened when it stops', async () => {
-    silent = await createSilentListener()
+    const silent = await startSilentListener()
     const opening = openSession({ transport: 'tcp' }, [silent.addr])
     opening.catch(() => {})
-    await eventually(() => silent?.sockets.size === 1)
+    await eventually(() => silent.sockets.size === 1)
     await stop(opener)
 
     await expect(opening).rejects.toMatchObject({ name: 'AbortError', message: 'The stream opener was stopped' })
-    await eventually(() => silent?.sockets.size === 0)
+    await eventually(() => silent.sockets.size === 0)
   })
 
   it('has one set of connections, also when the first calls come at once', async () => {

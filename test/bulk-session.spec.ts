@@ -1,10 +1,11 @@
 import { stop } from '@libp2p/interface'
 import { pEvent } from 'p-event'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { transportOf } from '../src/index.ts'
-import { connectIdentified, createOpenerNode, stopNodes } from './fixtures/nodes.ts'
+import { PATIENCE, startBulkNodes, works } from './fixtures/bulk-nodes.ts'
+import { connectIdentified } from './fixtures/nodes.ts'
 import { handleRaw } from './fixtures/raw-listener.ts'
-import { createSite, cut, eventually, SITE_TRANSPORTS } from './fixtures/site.ts'
+import { cut, eventually, SITE_TRANSPORTS } from './fixtures/site.ts'
 import { closed, ECHO, exchange, pattern, readAll, sendAll } from './fixtures/streams.ts'
 import type { BulkSession, BulkSessionOptions, BulkStream, StreamOpener } from '../src/index.ts'
 import type { NodeInit, OpenerServices } from './fixtures/nodes.ts'
@@ -14,24 +15,13 @@ import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 const SIZE = 256 * 1024
 const data = pattern(SIZE)
 
-/**
- * The machine may be busy
- */
-const PATIENCE = 30_000
-
 let site: Site
 let dialer: Libp2p<OpenerServices>
 let opener: StreamOpener
 
 async function start (init: NodeInit = {}): Promise<void> {
-  [site, dialer] = await Promise.all([createSite(init), createOpenerNode()])
-  opener = dialer.services.streamOpener
+  ({ site, dialer, opener } = await startBulkNodes(init))
 }
-
-afterEach(async () => {
-  await stopNodes(dialer)
-  await site.stop()
-})
 
 async function openSession (options: BulkSessionOptions = {}, addrs = site.addrs): Promise<BulkSession> {
   return opener.openBulkSession(addrs, ECHO, { dialTimeout: PATIENCE, ...options })
@@ -39,10 +29,6 @@ async function openSession (options: BulkSessionOptions = {}, addrs = site.addrs
 
 async function openMany (session: BulkSession, count: number): Promise<BulkStream[]> {
   return Promise.all(Array.from({ length: count }, async () => session.openStream()))
-}
-
-async function works (stream: Stream): Promise<void> {
-  expect([...await exchange(stream, Uint8Array.of(1, 2, 3))]).toEqual([1, 2, 3])
 }
 
 function connectionsOf (streams: BulkStream[]): Set<Connection> {

@@ -2,41 +2,28 @@ import { stop } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import { pEvent } from 'p-event'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { TransportUnavailableError, transportOf } from '../src/index.ts'
+import { PATIENCE, startBulkNodes, startSilentListener } from './fixtures/bulk-nodes.ts'
 import { createOpenerNode, createStockNode, stopNodes } from './fixtures/nodes.ts'
 import { handleRaw } from './fixtures/raw-listener.ts'
-import { connectionsBetween, cut, createRefusingAddress, createSilentListener, createSite, eventually, SITE_TRANSPORTS } from './fixtures/site.ts'
+import { connectionsBetween, cut, createRefusingAddress, createSite, eventually, SITE_TRANSPORTS } from './fixtures/site.ts'
 import { ECHO, exchange, pattern } from './fixtures/streams.ts'
 import type { BulkStream, BulkStreamOptions, StreamOpener } from '../src/index.ts'
 import type { OpenerServices } from './fixtures/nodes.ts'
-import type { Site, SiteTransport, SilentListener } from './fixtures/site.ts'
+import type { Site, SiteTransport } from './fixtures/site.ts'
 import type { Connection, ConnectionGater, Libp2p, PeerId } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 
 const SIZE = 256 * 1024
 const data = pattern(SIZE)
 
-/**
- * The machine may be busy
- */
-const PATIENCE = 30_000
-
 let site: Site
 let dialer: Libp2p<OpenerServices>
 let opener: StreamOpener
-let silent: SilentListener | undefined
 
 beforeEach(async () => {
-  [site, dialer] = await Promise.all([createSite(), createOpenerNode()])
-  opener = dialer.services.streamOpener
-})
-
-afterEach(async () => {
-  await stopNodes(dialer)
-  await site.stop()
-  await silent?.close()
-  silent = undefined
+  ({ site, dialer, opener } = await startBulkNodes())
 })
 
 async function open (peer: PeerId | Multiaddr | Multiaddr[], options: BulkStreamOptions = {}): Promise<BulkStream> {
@@ -199,13 +186,13 @@ describe('a transport that can not be had', () => {
   })
 
   it('is replaced by an open connection if there is no answer', async () => {
-    silent = await createSilentListener()
+    const silent = await startSilentListener()
     const connection = await dialer.dial(site.relays.quic.addr)
     const bulk = await open(silent.addr.encapsulate(`/p2p/${site.node.peerId}`), { transport: 'tcp', dialTimeout: 100 })
 
     expect(bulk).toMatchObject({ transport: 'quic', fellBack: true, connection })
     expect(bulk.reason).toContain('There was no connection within 100ms')
-    await eventually(() => silent?.sockets.size === 0)
+    await eventually(() => silent.sockets.size === 0)
   })
 
   it('is replaced by a relayed connection only if that is allowed', async () => {
@@ -262,7 +249,7 @@ describe('a transport that can not be had', () => {
   })
 
   it('makes the call fail if nothing else will do, with all that was tried', async () => {
-    silent = await createSilentListener()
+    const silent = await startSilentListener()
     const refusing = await createRefusingAddress()
     const peer = site.node.peerId
 
@@ -352,12 +339,12 @@ describe('dials', () => {
   })
 
   it('start one after the other, and the first success ends all others', async () => {
-    silent = await createSilentListener()
+    const silent = await startSilentListener()
     const addrs = [silent.addr.encapsulate(`/p2p/${site.node.peerId}`), site.relays.tcp.addr]
     const bulk = await open(addrs, { transport: 'tcp', fallback: 'none' })
 
     expect(bulk.connection.remoteAddr).toEqual(site.relays.tcp.addr)
-    await eventually(() => silent?.sockets.size === 0)
+    await eventually(() => silent.sockets.size === 0)
   })
 
   it('do not wait for the next turn when one has failed', async () => {
@@ -533,15 +520,15 @@ describe('a bulk stream that is aborted', () => {
   }, 120_000)
 
   it('rejects when the service stops', async () => {
-    silent = await createSilentListener()
+    const silent = await startSilentListener()
     const opening = open(silent.addr)
     opening.catch(() => {})
-    await eventually(() => silent?.sockets.size === 1)
+    await eventually(() => silent.sockets.size === 1)
 
     await stop(opener)
     await expect(opening).rejects.toMatchObject({ name: 'AbortError' })
     await expect(open(site.addrs)).rejects.toMatchObject({ name: 'NotStartedError' })
-    await eventually(() => silent?.sockets.size === 0)
+    await eventually(() => silent.sockets.size === 0)
   })
 })
 
