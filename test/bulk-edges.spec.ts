@@ -2,13 +2,14 @@ import { start, stop } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { pEvent } from 'p-event'
 import { beforeEach, describe, expect, it } from 'vitest'
+import { BulkOpener } from '../src/bulk/bulk-opener.ts'
 import { Pace } from '../src/bulk/pace.ts'
 import { PATIENCE, startBulkNodes, startSilentListener, works } from './fixtures/bulk-nodes.ts'
 import { addressOf, createOpenerNode, createStockNode, stopNodes } from './fixtures/nodes.ts'
 import { handleRaw } from './fixtures/raw-listener.ts'
-import { createSite, eventually } from './fixtures/site.ts'
+import { createSite, eventually, SITE_TRANSPORTS } from './fixtures/site.ts'
 import { ECHO, pattern } from './fixtures/streams.ts'
-import type { BulkSession, BulkSessionOptions, StreamOpener } from '../src/index.ts'
+import type { BulkSession, BulkSessionOptions, StreamOpener, StreamOpenerComponents } from '../src/index.ts'
 import type { OpenerServices } from './fixtures/nodes.ts'
 import type { Site } from './fixtures/site.ts'
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
@@ -257,6 +258,42 @@ describe('a session with addresses that do not say who is there', () => {
     } finally {
       await second.stop()
     }
+  })
+})
+
+describe('a connection that is lost as soon as it is there', () => {
+  it.each(SITE_TRANSPORTS)('is forgotten over %s, whenever it is lost', async transport => {
+    const { components } = dialer as unknown as { components: StreamOpenerComponents }
+    const bulk = new BulkOpener(components, {
+      log: components.logger.forComponent('test'),
+      newStreamOn: async (connection, protocols, options) => connection.newStream(protocols, options)
+    })
+    const outcomes = new Set<string>()
+
+    bulk.start()
+
+    // before, while, and after the session takes hold of it
+    for (let turns = 0; turns < 60; turns++) {
+      const lost = pEvent<'connection:open', CustomEvent<Connection>>(dialer as any, 'connection:open').then(async ({ detail }) => {
+        for (let i = 0; i < turns; i++) {
+          await Promise.resolve()
+        }
+
+        detail.abort(new Error('Lost'))
+
+        return detail
+      })
+      const [opening] = await Promise.allSettled([
+        bulk.openBulkSession(site.relays[transport].addr, ECHO, { transport, fallback: 'none', dialTimeout: PATIENCE })
+      ])
+
+      // the session is still there
+      expect(bulk.hasDialled(await lost)).toBe(false)
+      outcomes.add(opening.status)
+    }
+
+    await bulk.stop()
+    expect(outcomes).toEqual(new Set(['rejected', 'fulfilled']))
   })
 })
 

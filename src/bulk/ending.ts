@@ -31,6 +31,13 @@ export async function endConnection (connection: Connection, signal?: AbortSigna
 }
 
 /**
+ * Whether the connection has ended, so that it is too late for its `close` event
+ */
+export function isClosed ({ status }: Connection): boolean {
+  return status !== 'open' && status !== 'closing'
+}
+
+/**
  * Whether it was the connection that failed, so that a stream can be opened on
  * another one
  */
@@ -50,7 +57,7 @@ export function endWith (connection: Connection, stream: Stream): void {
     }
   }
 
-  if (connection.status !== 'open' && connection.status !== 'closing') {
+  if (isClosed(connection)) {
     onClose()
     return
   }

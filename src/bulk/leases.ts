@@ -4,7 +4,7 @@
  * here.
  */
 import { onceClosed } from '../outbound-stream.ts'
-import { endConnection } from './ending.ts'
+import { endConnection, isClosed } from './ending.ts'
 import type { Connection, Logger, Stream } from '@libp2p/interface'
 
 export class Leases {
@@ -30,6 +30,11 @@ export class Leases {
    * The connection has just been dialled
    */
   add (connection: Connection): void {
+    // its end may have come since the dial, and would not be noticed
+    if (isClosed(connection)) {
+      return
+    }
+
     this.#holders.set(connection, new Set())
     connection.addEventListener('close', () => { this.#holders.delete(connection) }, { once: true })
   }
