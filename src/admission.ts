@@ -56,13 +56,13 @@ export interface Admitted {
 export class Admission {
   #running = false
   readonly #peers = new Map<string, PeerLimits>()
-  readonly #components: AdmissionComponents
+  readonly #registrar: Registrar
   readonly #settings: Settings
   readonly #log: Logger
   readonly #metrics: Metrics
 
   constructor (components: AdmissionComponents, settings: Settings, log: Logger, metrics: Metrics) {
-    this.#components = components
+    this.#registrar = components.registrar
     this.#settings = settings
     this.#log = log
     this.#metrics = metrics
@@ -89,29 +89,46 @@ export class Admission {
   }
 
   /**
-   * Resolves when the call may go on. Whoever gets the permit has to release it.
+   * Returns undefined where the call has to wait. Whoever gets a permit has to release
+   * it.
    */
-  async admit (applicant: Applicant): Promise<Admitted> {
+  admit (applicant: Applicant): Admitted | undefined {
     if (!this.#running) {
       throw new NotStartedError('The stream opener is not started')
     }
 
-    const { connection, protocols, options, settings } = applicant
-    const streamLimits = protocols.map(protocol => this.#streamLimit(protocol, options))
+    const { connection, protocols, settings } = applicant
     const limits = this.#limitsOf(connection)
-    const call: Call = {
-      connection,
-      needs: applicant.needs,
-      streamLimit: protocol => streamLimits[protocols.indexOf(protocol)] as StreamLimit
-    }
+    const call = this.#callOf(applicant)
 
-    if (!settings.queue || streamLimits.some(({ max }) => max < 1)) {
+    if (!settings.queue || protocols.some(protocol => call.streamLimit(protocol).max < 1)) {
       const isOverLimit = this.#isOverLimit(limits, call, connection)
 
       return { permit: limits.force(call), isOverLimit }
     }
 
-    return { permit: limits.take(call) ?? await this.#wait(limits, call, applicant), isOverLimit: false }
+    const permit = limits.take(call)
+
+    if (permit != null) {
+      return { permit, isOverLimit: false }
+    }
+  }
+
+  /**
+   * Resolves when the call may go on
+   */
+  async wait (applicant: Applicant): Promise<Admitted> {
+    return { permit: await this.#wait(this.#limitsOf(applicant.connection), applicant), isOverLimit: false }
+  }
+
+  #callOf ({ connection, protocols, options, needs }: Applicant): Call {
+    const streamLimits = protocols.map(protocol => this.#streamLimit(protocol, options))
+
+    return {
+      connection,
+      needs,
+      streamLimit: protocol => streamLimits[protocols.indexOf(protocol)] as StreamLimit
+    }
   }
 
   /**
@@ -131,7 +148,7 @@ export class Admission {
    * two goes first is libp2p's choice.
    */
   ownLimit (protocol: string, { maxOutboundStreams }: NewStreamOptions): StreamLimit | undefined {
-    const { registrar } = this.#components
+    const registrar = this.#registrar
 
     // without a handler getHandler would throw, and the stack of that error costs
     // some 20us of CPU in every open
@@ -155,7 +172,9 @@ export class Admission {
     return this.ownLimit(protocol, options) ?? { max: this.#settings.maxStreamsPerProtocol, option: 'maxStreamsPerProtocol' }
   }
 
-  async #wait (limits: PeerLimits, call: Call, { connection, order, protocols, options, settings }: Applicant): Promise<Permit> {
+  async #wait (limits: PeerLimits, applicant: Applicant): Promise<Permit> {
+    const { connection, order, protocols, options, settings } = applicant
+
     if (limits.queued >= this.#settings.maxQueuedPerPeer) {
       throw new QueueFullError(`${limits.queued} calls are waiting to open streams to ${connection.remotePeer.toString()} already - open fewer at a time, or raise maxQueuedPerPeer`)
     }
@@ -166,7 +185,7 @@ export class Admission {
       options.onProgress?.(new CustomProgressEvent<QueueEvent>(type, { connection, protocols }))
     }
 
-    const waiting = limits.wait(call, {
+    const waiting = limits.wait(this.#callOf(applicant), {
       priority: Number.isFinite(options.priority) ? options.priority as number : DEFAULT_PRIORITY,
       order,
       timeout: settings.queueTimeout,

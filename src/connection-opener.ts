@@ -11,13 +11,13 @@ import { setMaxListeners } from '@libp2p/interface'
 import { CustomProgressEvent } from 'progress-events'
 import { getMuxer, UnsuitedMuxerError } from './muxer-access.ts'
 import { abortable, onceClosed, openOutboundStream } from './outbound-stream.ts'
-import type { Admission, Admitted, Request } from './admission.ts'
-import type { OpenStreamOnOptions, StreamOpenerComponents } from './index.ts'
+import type { Admission, Admitted, Applicant, Request } from './admission.ts'
+import type { OpenStreamOnOptions } from './index.ts'
 import type { KnownProtocols } from './known-protocols.ts'
 import type { Metrics, OpenPath } from './metrics.ts'
 import type { Negotiations } from './negotiations.ts'
 import type { Settings } from './options.ts'
-import type { OutboundStreamInit } from './outbound-stream.ts'
+import type { OutboundStreamComponents, OutboundStreamInit } from './outbound-stream.ts'
 import type { Connection, Logger, NewStreamOptions, OpenStreamEvent, Stream, StreamMuxer } from '@libp2p/interface'
 
 /**
@@ -47,7 +47,7 @@ export interface ConnectionOpenerInit {
 }
 
 export class ConnectionOpener {
-  readonly #components: StreamOpenerComponents
+  readonly #components: OutboundStreamComponents
   readonly #known: KnownProtocols
   readonly #negotiations: Negotiations
   readonly #admission: Admission
@@ -56,8 +56,9 @@ export class ConnectionOpener {
   readonly #newStream: ConnectionOpenerInit['newStream']
   readonly #unsuited = new WeakSet<StreamMuxer>()
 
-  constructor (components: StreamOpenerComponents, init: ConnectionOpenerInit) {
-    this.#components = components
+  constructor (components: OutboundStreamComponents, init: ConnectionOpenerInit) {
+    // each look at libp2p's own components is a call
+    this.#components = { registrar: components.registrar, metrics: components.metrics }
     this.#known = init.known
     this.#negotiations = init.negotiations
     this.#admission = init.admission
@@ -81,7 +82,7 @@ export class ConnectionOpener {
     const muxer = this.#findMuxer(connection, settings)
     let trusted: string | undefined
 
-    const { permit, isOverLimit } = await this.#admission.admit({
+    const applicant: Applicant = {
       ...request,
       connection,
       needs: () => {
@@ -93,12 +94,17 @@ export class ConnectionOpener {
           early: this.#known.isSilent(connection)
         }
       }
-    })
+    }
 
+    const { permit, isOverLimit } = this.#admission.admit(applicant) ?? await this.#admission.wait(applicant)
     const opening = { ...request, connection, permit, isOverLimit }
 
     try {
-      return await (muxer == null || isOverLimit ? this.#openFull(opening, protocols) : this.#openOnMuxer({ ...opening, muxer }, trusted))
+      if (muxer == null || isOverLimit) {
+        return await this.#openFull(opening, protocols)
+      }
+
+      return await (trusted == null ? this.#openUnknown({ ...opening, muxer }) : this.#openStream('optimistic', { ...opening, muxer }, trusted))
     } catch (err) {
       if (muxer == null || !(err instanceof UnsuitedMuxerError)) {
         throw err
@@ -149,22 +155,26 @@ export class ConnectionOpener {
     }
   }
 
-  async #openOnMuxer (opening: OpeningOnMuxer, trusted: string | undefined): Promise<Stream> {
-    const { connection } = opening
-    let { protocols } = opening
+  /**
+   * The peer is not taken to speak any of the protocols
+   */
+  async #openUnknown (opening: OpeningOnMuxer): Promise<Stream> {
+    const { connection, protocols } = opening
 
-    if (trusted == null && this.#known.isPending(connection)) {
-      const stream = await this.#openEarly(opening)
-
-      if (stream != null) {
-        return stream
-      }
-
-      protocols = protocols.slice(1)
-      trusted = this.#known.find(connection, protocols)
+    if (!this.#known.isPending(connection)) {
+      return this.#openFull(opening, protocols)
     }
 
-    return trusted == null ? this.#openFull(opening, protocols) : this.#openOptimistic(opening, trusted)
+    const stream = await this.#openEarly(opening)
+
+    if (stream != null) {
+      return stream
+    }
+
+    const others = protocols.slice(1)
+    const trusted = this.#known.find(connection, others)
+
+    return trusted == null ? this.#openFull(opening, others) : this.#openStream('optimistic', opening, trusted)
   }
 
   /**
@@ -224,14 +234,6 @@ export class ConnectionOpener {
   }
 
   /**
-   * The peer is taken to speak the protocol: return a stream that sends the
-   * handshake with the first write
-   */
-  async #openOptimistic (opening: OpeningOnMuxer, protocol: string): Promise<Stream> {
-    return this.#openStream('optimistic', opening, protocol, stream => { this.#negotiations.trust(opening, stream) })
-  }
-
-  /**
    * Identify may still be on its way: try the first protocol. Returns undefined if
    * the peer does not speak it, or rather one of the others.
    */
@@ -250,7 +252,11 @@ export class ConnectionOpener {
     }
   }
 
-  async #openStream (path: OpenPath, opening: OpeningOnMuxer, protocol: string, negotiate: OutboundStreamInit['negotiate']): Promise<Stream> {
+  /**
+   * By default the peer is taken to speak the protocol: the stream sends the handshake
+   * with the first write
+   */
+  async #openStream (path: OpenPath, opening: OpeningOnMuxer, protocol: string, negotiate: OutboundStreamInit['negotiate'] = stream => { this.#negotiations.trust(opening, stream) }): Promise<Stream> {
     const { connection, options, permit } = opening
 
     this.#report(path, connection, [protocol], options)

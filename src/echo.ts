@@ -1,5 +1,6 @@
 import { ProtocolError, UnsupportedProtocolError } from '@libp2p/interface'
 import { Uint8ArrayList } from 'uint8arraylist'
+import { equals } from 'uint8arrays/equals'
 import { MULTISTREAM_PROTOCOL_ID } from './constants.ts'
 import { NOT_AVAILABLE, takeMessage } from './multistream-select.ts'
 
@@ -14,9 +15,14 @@ export class Echo {
 
   #receivedHeader = false
   readonly #protocol: string
+  readonly #expected: Uint8Array
 
-  constructor (protocol: string) {
+  /**
+   * `expected` is what it looks like on the wire, which is the handshake
+   */
+  constructor (protocol: string, expected: Uint8Array) {
     this.#protocol = protocol
+    this.#expected = expected
   }
 
   /**
@@ -25,6 +31,33 @@ export class Echo {
   receive (data: Uint8Array | Uint8ArrayList): boolean {
     this.rest.append(data)
 
+    // nearly always, and a comparison is all that it takes
+    if (!this.#receivedHeader && this.#isExpected()) {
+      return this.#takeExpected()
+    }
+
+    return this.#takeMessages()
+  }
+
+  #isExpected (): boolean {
+    const length = Math.min(this.rest.byteLength, this.#expected.byteLength)
+
+    return equals(this.rest.subarray(0, length), this.#expected.subarray(0, length))
+  }
+
+  #takeExpected (): boolean {
+    const { byteLength } = this.#expected
+
+    if (this.rest.byteLength < byteLength) {
+      return false
+    }
+
+    this.rest.consume(byteLength)
+
+    return true
+  }
+
+  #takeMessages (): boolean {
     while (true) {
       const message = takeMessage(this.rest)
 

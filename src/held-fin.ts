@@ -19,12 +19,8 @@
  */
 import { raceSignal } from 'race-signal'
 import { FIN_DELAY } from './constants.ts'
-import { override } from './override.ts'
 import type { MuxedStream } from './muxer-access.ts'
-import type { Override } from './override.ts'
-import type { StreamMuxer } from '@libp2p/interface'
-
-type Closing = Pick<MuxedStream, 'sendCloseWrite'>
+import type { AbortOptions, StreamMuxer } from '@libp2p/interface'
 
 export interface HeldFinInit {
   /**
@@ -43,6 +39,11 @@ export interface HeldFinInit {
    * streams overtake each other
    */
   afterEcho(): Promise<unknown>
+
+  /**
+   * Sends the FIN
+   */
+  sendCloseWrite(): Promise<void>
 
   /**
    * Called once, when the FIN is not held back any longer
@@ -125,23 +126,10 @@ export class HeldFin {
   #timer?: ReturnType<typeof setTimeout>
   readonly #stream: MuxedStream
   readonly #init: HeldFinInit
-  readonly #closing: Override<Closing>
 
   constructor (stream: MuxedStream, init: HeldFinInit) {
     this.#stream = stream
     this.#init = init
-    this.#closing = override<Closing>(stream, {
-      sendCloseWrite: async ({ signal } = {}) => {
-        try {
-          await raceSignal(this.#sendCloseWrite(), signal)
-        } catch (err) {
-          // the stream is closed, it is only the FIN that is to follow
-          if (signal?.aborted !== true) {
-            throw err
-          }
-        }
-      }
-    })
   }
 
   get released (): boolean {
@@ -180,7 +168,7 @@ export class HeldFin {
     this.#finish()
 
     if (isDue) {
-      this.#closing.original.sendCloseWrite.call(this.#stream).catch(err => {
+      this.#init.sendCloseWrite().catch(err => {
         this.#stream.log.error('could not close the writable end - %e', err)
       })
     }
@@ -192,6 +180,20 @@ export class HeldFin {
   cancel (err: Error): void {
     this.#echo?.reject(err)
     this.#finish()
+  }
+
+  /**
+   * The stream is to be closed: the FIN goes out when it may
+   */
+  async sendCloseWrite ({ signal }: AbortOptions = {}): Promise<void> {
+    try {
+      await raceSignal(this.#sendCloseWrite(), signal)
+    } catch (err) {
+      // the stream is closed, it is only the FIN that is to follow
+      if (signal?.aborted !== true) {
+        throw err
+      }
+    }
   }
 
   async #sendCloseWrite (): Promise<void> {
@@ -214,7 +216,7 @@ export class HeldFin {
 
     this.#finish()
 
-    return this.#closing.original.sendCloseWrite.call(this.#stream)
+    return this.#init.sendCloseWrite()
   }
 
   #finish (): void {
@@ -226,6 +228,5 @@ export class HeldFin {
     clearTimeout(this.#timer)
     this.#init.heldFins?.delete(this)
     this.#init.onReleased()
-    this.#closing.restore()
   }
 }

@@ -4,6 +4,7 @@
 import { AbortError, ConnectionClosedError, UnsupportedProtocolError } from '@libp2p/interface'
 import { raceSignal } from 'race-signal'
 import { LISTENER_GUARD_PROTOCOL, NEGOTIATION_TIMEOUT } from './constants.ts'
+import { Deadlines } from './deadlines.ts'
 import { HeldFins } from './held-fin.ts'
 import { probeListener } from './listener-probe.ts'
 import { deliversInOrder, getMuxer, isMuxedStream, UnsuitedMuxerError } from './muxer-access.ts'
@@ -34,6 +35,7 @@ interface Expectation {
 }
 
 export class Negotiations {
+  readonly #deadlines = new Deadlines()
   readonly #running = new Set<OptimisticNegotiation>()
   readonly #heldFins = new WeakMap<StreamMuxer, HeldFins>()
   readonly #known: KnownProtocols
@@ -50,6 +52,8 @@ export class Negotiations {
     for (const negotiation of [...this.#running]) {
       negotiation.stop(new AbortError('The stream opener was stopped'))
     }
+
+    this.#deadlines.stop()
   }
 
   /**
@@ -135,6 +139,7 @@ export class Negotiations {
     const negotiation = new OptimisticNegotiation(stream, {
       protocol,
       timeout: settings.negotiationTimeout ?? NEGOTIATION_TIMEOUT,
+      deadlines: this.#deadlines,
       holdFin: halfClose === 'immediate'
         ? undefined
         : {

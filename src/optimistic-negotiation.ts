@@ -23,6 +23,7 @@ import { HeldFin } from './held-fin.ts'
 import { encodeHandshake } from './multistream-select.ts'
 import { nextTurn } from './next-turn.ts'
 import { override } from './override.ts'
+import type { Deadlines } from './deadlines.ts'
 import type { HeldFinInit } from './held-fin.ts'
 import type { MuxedStream } from './muxer-access.ts'
 import type { Override } from './override.ts'
@@ -33,7 +34,7 @@ import type { AbortOptions, StreamCloseEvent } from '@libp2p/interface'
  */
 const MAX_COPY = 4096
 
-type Hooks = Pick<MuxedStream, 'send' | 'close' | 'onData' | 'onRemoteCloseWrite' | 'onTransportClosed' | 'sendCloseRead'>
+type Hooks = Pick<MuxedStream, 'send' | 'close' | 'onData' | 'onRemoteCloseWrite' | 'onTransportClosed' | 'sendCloseRead'> & Partial<Pick<MuxedStream, 'sendCloseWrite'>>
 
 export interface OptimisticNegotiationInit {
   /**
@@ -47,10 +48,15 @@ export interface OptimisticNegotiationInit {
   timeout: number
 
   /**
+   * Of all negotiations
+   */
+  deadlines: Deadlines
+
+  /**
    * How the FIN of a stream that is closed before the echo stays behind it - by
    * default it does not
    */
-  holdFin?: Omit<HeldFinInit, 'onReleased'>
+  holdFin?: Omit<HeldFinInit, 'sendCloseWrite' | 'onReleased'>
 
   /**
    * The listener confirmed the protocol
@@ -87,36 +93,41 @@ export class OptimisticNegotiation {
   readonly #init: OptimisticNegotiationInit
   readonly #hooks: Override<Hooks>
   readonly #fin?: HeldFin
-  readonly #timer: ReturnType<typeof setTimeout>
   readonly #cancelFlush: () => void
 
   constructor (stream: MuxedStream, init: OptimisticNegotiationInit) {
     this.#stream = stream
     this.#init = init
     this.#handshake = encodeHandshake(init.protocol)
-    this.#echo = new Echo(init.protocol)
+    this.#echo = new Echo(init.protocol, this.#handshake)
 
-    if (init.holdFin != null) {
-      this.#fin = new HeldFin(stream, {
-        ...init.holdFin,
-        onReleased: () => { this.#finish() }
-      })
-    }
-
-    this.#hooks = override<Hooks>(stream, {
+    const hooks: Hooks = {
       send: data => this.#send(data),
       close: async options => this.#close(options),
       onData: data => { this.#onData(data) },
       onRemoteCloseWrite: () => { this.#onRemoteCloseWrite() },
       onTransportClosed: err => { this.#onTransportClosed(err) },
       sendCloseRead: async options => this.#sendCloseRead(options)
-    })
+    }
+
+    if (init.holdFin != null) {
+      const { sendCloseWrite } = stream
+
+      const fin = new HeldFin(stream, {
+        ...init.holdFin,
+        sendCloseWrite: async () => sendCloseWrite.call(stream),
+        onReleased: () => { this.#finish() }
+      })
+
+      this.#fin = fin
+      hooks.sendCloseWrite = async options => fin.sendCloseWrite(options)
+    }
+
+    this.#hooks = override<Hooks>(stream, hooks)
 
     stream.addEventListener('close', this.#onClose)
 
-    this.#timer = setTimeout(() => {
-      this.#refuse(new TimeoutError(`The peer did not answer the handshake of ${init.protocol} within ${init.timeout}ms`))
-    }, init.timeout)
+    init.deadlines.add(this.#onTimeout, init.timeout)
 
     // a dialer that only reads would leave a listener that speaks first waiting,
     // see https://github.com/libp2p/js-libp2p/issues/2321
@@ -259,6 +270,10 @@ export class OptimisticNegotiation {
     this.#readClosed = true
   }
 
+  readonly #onTimeout = (): void => {
+    this.#refuse(new TimeoutError(`The peer did not answer the handshake of ${this.#init.protocol} within ${this.#init.timeout}ms`))
+  }
+
   readonly #onClose = (evt: StreamCloseEvent): void => {
     const wasOpen = this.#isOpen()
     const err = evt.error ?? new UnexpectedEOFError('The stream was closed')
@@ -281,7 +296,7 @@ export class OptimisticNegotiation {
 
   #settle (): void {
     this.#state = 'settled'
-    clearTimeout(this.#timer)
+    this.#init.deadlines.delete(this.#onTimeout)
     this.#cancelFlush()
   }
 

@@ -28,9 +28,10 @@ export interface OutboundStreamInit {
   bind(): () => void
 
   /**
-   * Called with a new stream that the muxer has not negotiated by itself
+   * Called with a new stream that the muxer has not negotiated by itself - returns
+   * a promise where it has to be waited for
    */
-  negotiate(stream: Stream): Promise<void> | void
+  negotiate(stream: Stream): Promise<void> | undefined
 }
 
 /**
@@ -84,12 +85,17 @@ export async function openOutboundStream (components: OutboundStreamComponents, 
   try {
     if (muxedStream.protocol === '') {
       muxedStream.protocol = protocol
-      await init.negotiate(muxedStream)
+      const negotiating = init.negotiate(muxedStream)
+
+      if (negotiating != null) {
+        await negotiating
+      }
     }
 
     components.metrics?.trackProtocolStream(muxedStream)
 
-    const stream = await raceSignal(runMiddleware(muxedStream, connection, components.registrar), options.signal)
+    const middleware = components.registrar.getMiddleware(muxedStream.protocol)
+    const stream = middleware.length === 0 ? muxedStream : await raceSignal(runMiddleware(middleware, muxedStream, connection), options.signal)
 
     options.onProgress?.(new CustomProgressEvent<OpenedStreamEvent>('connection:opened-stream', {
       connection,
@@ -118,7 +124,7 @@ async function createStream ({ connection, muxer, protocol, options, bind }: Out
   creating.then(stream => { onceClosed(stream, onClosed) }, onClosed)
 
   try {
-    return await abortable(creating, options.signal)
+    return await (options.signal == null ? creating : abortable(creating, options.signal))
   } catch (err: any) {
     if (options.signal?.aborted === true || err.name === 'TooManyOutboundProtocolStreamsError') {
       throw err
@@ -130,9 +136,9 @@ async function createStream ({ connection, muxer, protocol, options, bind }: Out
   }
 }
 
-async function runMiddleware (stream: Stream, connection: Connection, registrar: Registrar): Promise<Stream> {
-  for (const middleware of registrar.getMiddleware(stream.protocol)) {
-    ({ stream, connection } = await runOne(middleware, stream, connection))
+async function runMiddleware (middleware: StreamMiddleware[], stream: Stream, connection: Connection): Promise<Stream> {
+  for (const one of middleware) {
+    ({ stream, connection } = await runOne(one, stream, connection))
   }
 
   return stream

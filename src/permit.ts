@@ -30,7 +30,10 @@ export class Permit {
    * The call has come to its end: give back what no stream is bound to
    */
   release (): void {
-    this.#part(() => true)()
+    // nearly always it is bound
+    if (this.#held.length > 0) {
+      this.#part(() => true)()
+    }
   }
 
   /**

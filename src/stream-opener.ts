@@ -15,6 +15,7 @@ import type { BulkSession, BulkSessionOptions, BulkStream, BulkStreamOptions } f
 import type { OpenStreamOnOptions, OpenStreamOptions, PeerStatus, StreamOpenerComponents, StreamOpener as StreamOpenerInterface } from './index.ts'
 import type { Settings } from './options.ts'
 import type { Connection, Logger, NewStreamOptions, PeerId, Startable, Stream } from '@libp2p/interface'
+import type { ConnectionManager } from '@libp2p/interface-internal'
 import type { Multiaddr } from '@multiformats/multiaddr'
 
 const QUEUE_ERRORS = ['QueueFullError', 'QueueTimeoutError']
@@ -23,6 +24,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
   #started = false
   #requests = 0
   readonly #components: StreamOpenerComponents
+  readonly #connectionManager: ConnectionManager
   readonly #settings: Settings
   readonly #log: Logger
   readonly #metrics: Metrics
@@ -41,6 +43,8 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
 
   constructor (components: StreamOpenerComponents, settings: Settings) {
     this.#components = components
+    // each look at libp2p's own components is a call
+    this.#connectionManager = components.connectionManager
     this.#settings = settings
     this.#log = components.logger.forComponent('libp2p:stream-opener')
     this.#metrics = new Metrics(components.metrics, () => this.#admission.queued)
@@ -78,8 +82,8 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
       return
     }
 
-    const { events, connectionManager } = this.#components
-    const connections = connectionManager.getConnections()
+    const { events } = this.#components
+    const connections = this.#connectionManager.getConnections()
 
     this.#started = true
     this.#known.start(connections)
@@ -100,7 +104,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
   }
 
   async stop (): Promise<void> {
-    const { events, connectionManager } = this.#components
+    const { events } = this.#components
 
     this.#started = false
     this.#known.stop()
@@ -110,7 +114,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
 
     events.removeEventListener('connection:open', this.#onConnectionOpen)
     events.removeEventListener('connection:close', this.#onConnectionClose)
-    connectionManager.getConnections().forEach(connection => { this.#guard.delete(connection) })
+    this.#connectionManager.getConnections().forEach(connection => { this.#guard.delete(connection) })
 
     await Promise.all([this.#bulk?.stop(), this.#guard.stop()])
   }
@@ -135,10 +139,8 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
   status (): PeerStatus[]
   status (peerId: PeerId): PeerStatus
   status (peerId?: PeerId): PeerStatus | PeerStatus[] {
-    const { connectionManager } = this.#components
-
     if (peerId == null) {
-      return [...connectionManager.getConnectionsMap().keys()].map(peerId => this.status(peerId))
+      return [...this.#connectionManager.getConnectionsMap().keys()].map(peerId => this.status(peerId))
     }
 
     const limits = this.#admission.find(peerId)
@@ -148,18 +150,17 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
       open: limits?.open ?? 0,
       negotiating: limits?.negotiating ?? 0,
       queued: limits?.queued ?? 0,
-      protocols: this.#known.all(connectionManager.getConnections(peerId))
+      protocols: this.#known.all(this.#connectionManager.getConnections(peerId))
     }
   }
 
   async newStream (peer: PeerId | Multiaddr | Multiaddr[], protocols: string | string[], options: OpenStreamOptions = {}): Promise<Stream> {
-    const { connectionManager } = this.#components
     const request = this.#read(protocols, options)
 
     // openConnection would find it as well, but costs a tenth of an open
     const found = isPeerId(peer) && options.onProgress == null ? this.#findConnection(peer) : this.#bulk?.findOther(peer)
     const existing = options.force === true ? undefined : found
-    const connection = existing ?? await connectionManager.openConnection(peer, options)
+    const connection = existing ?? await this.#connectionManager.openConnection(peer, options)
 
     try {
       return await this.#openOn(connection, request)
@@ -175,7 +176,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
     // settles it. In the next turn it has forgotten about that dial.
     await new Promise<void>(resolve => { nextTurn(resolve) })
 
-    return this.#openOn(this.#findConnection(connection.remotePeer, connection) ?? await connectionManager.openConnection(peer, { ...options, force: true }), request)
+    return this.#openOn(this.#findConnection(connection.remotePeer, connection) ?? await this.#connectionManager.openConnection(peer, { ...options, force: true }), request)
   }
 
   /**
@@ -183,10 +184,12 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
    * the direct ones the newest. Those of bulk streams are closed under all others.
    */
   #findConnection (peer: PeerId, except?: Connection): Connection | undefined {
-    const connections = this.#components.connectionManager.getConnections(peer)
-      .filter(connection => connection !== except && connection.status === 'open' && connection.limits == null)
+    const connections = this.#connectionManager.getConnections(peer)
+    const isUsable = (connection: Connection): boolean => connection !== except && connection.status === 'open' && connection.limits == null
 
-    return connections.findLast(connection => connection.direct && this.#bulk?.hasDialled(connection) !== true) ?? connections.findLast(({ direct }) => direct) ?? connections[0]
+    return connections.findLast(connection => connection.direct && isUsable(connection) && this.#bulk?.hasDialled(connection) !== true) ??
+      connections.findLast(connection => connection.direct && isUsable(connection)) ??
+      connections.find(isUsable)
   }
 
   async openBulkStream (peer: PeerId | Multiaddr | Multiaddr[], protocols: string | string[], options?: BulkStreamOptions): Promise<BulkStream> {
@@ -258,11 +261,9 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
   }
 
   /**
-   * One that was dialled for bulk streams stays open for this one, too. Not async, as
-   * this is in the way of every stream.
+   * One that was dialled for bulk streams stays open for this one, too
    */
-  // eslint-disable-next-line @typescript-eslint/promise-function-async
-  #openOn (connection: Connection, request: Request): Promise<Stream> {
+  async #openOn (connection: Connection, request: Request): Promise<Stream> {
     return this.#bulk?.hasDialled(connection) === true
       ? this.#bulk.keepOpen(connection, async () => this.#opener.open(connection, request))
       : this.#opener.open(connection, request)

@@ -45,7 +45,7 @@ describe('an optimistic open, its exchange and its close over yamux', () => {
     }
   })
 
-  it('takes one timer, no signal, no error, and nothing from the peer store', async () => {
+  it('takes no timer of its own, no signal, no error, and nothing from the peer store', async () => {
     dialer = await createOpenerNode()
     listener = await createStockNode('tcp')
     await listener.handle(ECHO, echo)
@@ -62,7 +62,8 @@ describe('an optimistic open, its exchange and its close over yamux', () => {
       await stream.close()
     }
 
-    expect(setTimeouts.mock.calls.filter(([, ms]) => ms === 10_000)).to.have.length(10)
+    // one does for all of them, it may have been there already
+    expect(setTimeouts.mock.calls.filter(([, ms]) => ms === 10_000).length).to.be.within(0, 1)
     expect(merges.mock.calls.filter(([peer]) => peer.equals(listener.peerId))).to.have.length(0)
     // the listener's, in the same process
     expect(signals.mock.calls).to.have.length(10)

@@ -145,16 +145,18 @@ describe.each(TRANSPORTS)('stopping over %s', transport => {
     const next = await connectIdentified(node, listener as Libp2p)
     const setTimeouts = vi.spyOn(globalThis, 'setTimeout')
     const streams: Stream[] = []
+    const timeouts = Array.from({ length: 10 }, (_, i) => 8_888 - i)
 
-    for (let i = 0; i < 10; i++) {
-      const stream = await node.services.streamOpener.newStreamOn(next, '/silent/1.0.0', { negotiationTimeout: 54_321 })
+    // each is due before those before it
+    for (const negotiationTimeout of timeouts) {
+      const stream = await node.services.streamOpener.newStreamOn(next, '/silent/1.0.0', { negotiationTimeout })
       expect(replacedMethods(stream)).to.include('onData')
       streams.push(stream)
     }
 
-    const timers = setTimeouts.mock.results.filter((_, i) => setTimeouts.mock.calls[i]?.[1] === 54_321).map(({ value }) => value)
+    const timers = setTimeouts.mock.results.filter((_, i) => timeouts.includes(Number(setTimeouts.mock.calls[i]?.[1]))).map(({ value }) => value)
     setTimeouts.mockRestore()
-    expect(timers.map(isActive)).to.deep.equal(streams.map(() => true))
+    expect(timers.filter(isActive)).to.have.length(1)
 
     const ends = streams.map(closed)
     const opening = expect(node.services.streamOpener.newStreamOn(next, '/unknown/1.0.0')).rejects.toThrow()
@@ -167,7 +169,7 @@ describe.each(TRANSPORTS)('stopping over %s', transport => {
 
     await opening
     expect(streams.map(replacedMethods)).to.deep.equal(streams.map(() => []))
-    expect(timers.map(isActive)).to.deep.equal(streams.map(() => false))
+    expect(timers.filter(isActive)).to.have.length(0)
     expect(service.isStarted()).to.equal(false)
     await expect(node.services.streamOpener.newStreamOn(next, ECHO)).rejects.toThrow(expect.objectContaining({ name: 'NotStartedError' }))
 

@@ -1,0 +1,71 @@
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { Deadlines } from '../src/deadlines.ts'
+
+let deadlines: Deadlines
+let due: string[]
+
+beforeEach(() => {
+  vi.useFakeTimers()
+  deadlines = new Deadlines()
+  due = []
+})
+
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+function add (name: string, timeout: number): () => void {
+  const onTimeout = (): void => { due.push(name) }
+  deadlines.add(onTimeout, timeout)
+
+  return onTimeout
+}
+
+it('calls each when its time is up, whoever was there first', () => {
+  add('second', 200)
+  add('third', 300)
+  add('first', 100)
+
+  vi.advanceTimersByTime(99)
+  expect(due).to.deep.equal([])
+  vi.advanceTimersByTime(1)
+  expect(due).to.deep.equal(['first'])
+  vi.advanceTimersByTime(100)
+  expect(due).to.deep.equal(['first', 'second'])
+  vi.advanceTimersByTime(100)
+  expect(due).to.deep.equal(['first', 'second', 'third'])
+  expect(vi.getTimerCount()).to.equal(0)
+})
+
+it('does not call what was deleted, also by one that is due at the same time', () => {
+  const deleted = add('deleted', 100)
+  deadlines.add(() => { deadlines.delete(last) }, 200)
+  const last = add('last', 200)
+
+  deadlines.delete(deleted)
+  vi.advanceTimersByTime(1_000)
+  expect(due).to.deep.equal([])
+})
+
+it('sets one timer for any number of the same timeout, and leaves it alone when they come and go', () => {
+  const setTimeouts = vi.spyOn(globalThis, 'setTimeout')
+
+  for (let i = 0; i < 1_000; i++) {
+    deadlines.delete(add('gone', 10_000))
+    vi.advanceTimersByTime(1)
+  }
+
+  expect(setTimeouts.mock.calls).to.have.length(1)
+  // and none when there is nothing left
+  vi.advanceTimersByTime(10_000)
+  expect(vi.getTimerCount()).to.equal(0)
+  expect(due).to.deep.equal([])
+})
+
+it('calls nothing any more when it was stopped', () => {
+  add('first', 100)
+  deadlines.stop()
+  expect(vi.getTimerCount()).to.equal(0)
+  vi.advanceTimersByTime(1_000)
+  expect(due).to.deep.equal([])
+})
