@@ -140,7 +140,8 @@ describe('the transport of a bulk stream', () => {
     expect(await open(site.addrs)).toMatchObject({ transport: 'ws', connection: tcp, fellBack: false })
   })
 
-  it('does not get in the way of anything else that is dialled or opened at the same time', async () => {
+  it('carries the bytes, and does not get in the way of anything else that is dialled or opened at the same time', async () => {
+    const { relays } = site
     const openOn = async (transport: SiteTransport): Promise<BulkStream> => open(site.addrs, { transport, fallback: 'none' })
 
     for (let i = 0; i < 200; i++) {
@@ -160,7 +161,13 @@ describe('the transport of a bulk stream', () => {
       expect(rest.slice(0, 2).map(bulk => (bulk as BulkStream).transport)).toEqual(others)
       expect(dialled.status).toBe('open')
 
-      await Promise.all([bulk.stream, ordinary].map(async stream => { expect([...await exchange(stream, Uint8Array.of(i))]).toEqual([i]) }))
+      const sent = SITE_TRANSPORTS.map(name => relays[name].bytesUp)
+      const [carried, echoed] = await Promise.all([exchange(bulk.stream, data), exchange(ordinary, Uint8Array.of(i))])
+
+      expect(carried).toEqual(data)
+      expect([...echoed]).toEqual([i])
+      expect(SITE_TRANSPORTS.filter((name, i) => relays[name].bytesUp - (sent[i] ?? 0) > SIZE)).toEqual([transport])
+
       await Promise.all(dialer.getConnections().map(async connection => connection.close()))
       await nothingIsLeft()
     }
