@@ -94,6 +94,8 @@ export async function openOutboundStream (components: OutboundStreamComponents, 
 
     components.metrics?.trackProtocolStream(muxedStream)
 
+    options.signal?.throwIfAborted()
+
     const middleware = components.registrar.getMiddleware(muxedStream.protocol)
     const stream = middleware.length === 0 ? muxedStream : await raceSignal(runMiddleware(middleware, muxedStream, connection), options.signal)
 
