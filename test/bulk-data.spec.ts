@@ -551,10 +551,15 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
     it('when the source throws', async () => {
       const { outbound, remote } = await open()
       const cause = new Error('the disk is broken')
-      const receiving = failureOf(drop(receiveBulk(remote)))
+      let received = 0
+      const receiving = failureOf((async () => {
+        for await (const chunk of receiveBulk(remote)) {
+          received += chunk.byteLength
+        }
+      })())
       const err = await failureOf(sendBulk(outbound, (async function * () {
         yield * bytesOf(MIB)
-        await until(() => outbound.writeBufferLength === 0)
+        await until(() => received === MIB)
         throw cause
       })()))
 

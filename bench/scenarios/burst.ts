@@ -87,8 +87,8 @@ export const burst: Scenario = {
   async run ({ quick, recorder }) {
     const sizes: Array<{ size: number } & InterleaveInit> = [
       { size: 1, warmUp: quick ? 1 : 3, rounds: quick ? 3 : 12 },
-      { size: 10, warmUp: quick ? 0 : 1, rounds: quick ? 3 : 12 },
-      { size: 100, warmUp: quick ? 0 : 1, rounds: quick ? 2 : 8 },
+      { size: 10, warmUp: quick ? 0 : 1, rounds: quick ? 3 : 8 },
+      { size: 100, warmUp: quick ? 0 : 1, rounds: quick ? 2 : 5 },
       { size: 1000, warmUp: 0, rounds: quick ? 1 : 3 },
       { size: 10_000, warmUp: 0, rounds: 1 }
     ]

@@ -2,25 +2,17 @@ import { InvalidParametersError, StreamStateError } from '@libp2p/interface'
 import { bulkTransferError } from './bulk-transfer-error.ts'
 import { iterateSource, piecesOf } from './iterate-source.ts'
 import { ProgressReporter } from './report-progress.ts'
-import { WriteAhead } from './write-ahead.ts'
+import { MAX_BATCH, WriteAhead } from './write-ahead.ts'
 import type { BulkSource, SourceIterator } from './iterate-source.ts'
 import type { BulkProgressOptions } from './report-progress.ts'
 import type { AbortOptions, Stream, StreamCloseEvent } from '@libp2p/interface'
 
-/**
- * yamux of js-libp2p puts all that waits into one frame, and rust-libp2p ends a
- * connection with a frame of more than 1 MiB
- *
- * @see https://github.com/libp2p/rust-yamux/blob/master/yamux/src/frame/io.rs (MAX_FRAME_BODY_LEN)
- */
-const DEFAULT_HIGH_WATER_MARK = 960 * 1024
-
 export interface SendBulkOptions extends AbortOptions, BulkProgressOptions {
   /**
    * How many bytes wait in the write buffer of the stream, so that the connection
-   * always has something to send. A stream with a `maxWriteBufferLength` is filled
-   * up to half of that at most. Over yamux to rust-libp2p, more than 1 MiB may end the
-   * connection.
+   * always has something to send. As many again, up to the default, are collected
+   * meanwhile. A stream with a `maxWriteBufferLength` is filled up to half of that at
+   * most. Over yamux to rust-libp2p, more than 1 MiB may end the connection.
    *
    * @default 983_040
    */
@@ -64,7 +56,7 @@ export interface SendBulkResult {
  * yields something else than bytes, which aborts it.
  */
 export async function sendBulk (stream: Stream, source: BulkSource, options: SendBulkOptions = {}): Promise<SendBulkResult> {
-  const { highWaterMark = DEFAULT_HIGH_WATER_MARK } = options
+  const { highWaterMark = MAX_BATCH } = options
 
   if (!Number.isInteger(highWaterMark) || highWaterMark < 1) {
     throw new InvalidParametersError(`highWaterMark must be a positive integer, but it is ${highWaterMark}`)
@@ -167,7 +159,7 @@ class Sending {
 
     while (offset < data.byteLength) {
       if (!this.#writer.hasRoom) {
-        await this.#unlessFailed(this.#writer.room())
+        await this.#unlessFailed(this.#writer.passedOn())
       }
 
       offset += this.#writer.write(offset === 0 ? data : data.subarray(offset))
@@ -177,7 +169,8 @@ class Sending {
 
   async #close (): Promise<void> {
     this.#checkStream()
-    this.#writer.flush()
+    await this.#unlessFailed(this.#writer.passedOn())
+    this.#checkStream()
     this.#isClosing = true
 
     // without the signal: streams leave listeners on it, and are aborted anyway

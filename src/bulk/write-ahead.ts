@@ -1,16 +1,20 @@
+import { Uint8ArrayList } from 'uint8arraylist'
 import { nextTurn } from '../next-turn.ts'
 import type { Stream } from '@libp2p/interface'
 
 /**
- * Smaller chunks are copied into one of this size - a write costs more than that
+ * Smaller chunks are copied into one of this size
  */
 const BLOCK = 64 * 1024
 const MAX_COPY = 16 * 1024
 
 /**
- * Larger chunks are cut, as over QUIC all of a write is copied at once
+ * What is written at once, at most. yamux of js-libp2p puts all that waits into one
+ * frame, and rust-libp2p ends a connection with a frame of more than 1 MiB.
+ *
+ * @see https://github.com/libp2p/rust-yamux/blob/master/yamux/src/frame/io.rs (MAX_FRAME_BODY_LEN)
  */
-const MAX_WRITE = 1024 * 1024
+export const MAX_BATCH = 960 * 1024
 
 export interface WriteAheadInit {
   /**
@@ -25,9 +29,10 @@ export interface WriteAheadInit {
 }
 
 /**
- * Keeps the write buffer of a stream filled up to a watermark: whoever waits for
- * the stream to drain after every write leaves the connection with nothing to do
- * in the meantime.
+ * Writes to a stream in large batches: each write costs both ends, the muxer and the
+ * encrypter frame it by itself. The next batch is collected while the connection is
+ * busy with the one before, and is written when there is room for it in the write
+ * buffer. When the source makes the stream wait, what there is has to do.
  *
  * Nothing waits for `stream.onDrain()` here, as that resolves at once for evermore
  * after the first time.
@@ -35,11 +40,13 @@ export interface WriteAheadInit {
 export class WriteAhead {
   #taken = 0
   #passedOn = 0
+  #batch = new Uint8ArrayList()
   #block?: Uint8Array
   #blockLength = 0
   #cancelFlush?: () => void
-  #onRoom?: () => void
+  #onPassedOn?: () => void
   readonly #limit: number
+  readonly #maxBatch: number
   readonly #stream: Stream
   readonly #init: WriteAheadInit
 
@@ -49,6 +56,7 @@ export class WriteAhead {
 
     // a stream aborts itself beyond its own limit, which a handshake counts for too
     this.#limit = Math.max(1, Math.min(init.highWaterMark, Math.floor((stream.maxWriteBufferLength ?? Infinity) / 2)))
+    this.#maxBatch = Math.min(this.#limit, MAX_BATCH)
 
     stream.addEventListener('drain', this.#onDrain)
   }
@@ -65,54 +73,35 @@ export class WriteAhead {
   }
 
   /**
-   * Resolves when half of the write buffer is free
-   */
-  async room (): Promise<void> {
-    this.flush()
-
-    return new Promise(resolve => {
-      this.#onRoom = resolve
-      this.#checkRoom()
-    })
-  }
-
-  /**
    * Returns how many bytes were accepted
    */
   write (data: Uint8Array): number {
-    if (data.byteLength < MAX_COPY) {
-      return this.#copy(data)
+    const accepted = data.byteLength < MAX_COPY ? this.#copy(data) : this.#append(data)
+
+    if (!this.hasRoom) {
+      this.#passOn()
     }
 
-    this.flush()
-
-    const accepted = data.subarray(0, Math.min(MAX_WRITE, this.#room))
-    this.#send(accepted)
-
-    return accepted.byteLength
+    return accepted
   }
 
   /**
-   * Send what was copied
+   * Resolves when the stream has got all that was accepted
    */
-  flush (): void {
-    this.#cancelFlush?.()
-    this.#cancelFlush = undefined
+  async passedOn (): Promise<void> {
+    this.#passOn()
 
-    if (this.#block != null && this.#blockLength > 0) {
-      const data = this.#block.subarray(0, this.#blockLength)
-      this.#block = undefined
-      this.#blockLength = 0
-      this.#send(data)
+    if (this.#collected > 0) {
+      await new Promise<void>(resolve => { this.#onPassedOn = resolve })
     }
   }
 
   /**
-   * Send what was copied unless more comes in this turn of the event loop, or the
+   * Pass on what there is unless more comes in this turn of the event loop, or the
    * connection has enough to do
    */
   flushSoon (): void {
-    if (this.#blockLength === 0 || this.#cancelFlush != null) {
+    if (this.#collected === 0 || this.#cancelFlush != null) {
       return
     }
 
@@ -120,7 +109,7 @@ export class WriteAhead {
       this.#cancelFlush = undefined
 
       if (!this.#stream.writableNeedsDrain) {
-        this.#attempt(() => { this.flush() })
+        this.#attempt(() => { this.#passOn() })
       }
     })
   }
@@ -130,12 +119,25 @@ export class WriteAhead {
     this.#stream.removeEventListener('drain', this.#onDrain)
   }
 
+  get #collected (): number {
+    return this.#batch.byteLength + this.#blockLength
+  }
+
   get #room (): number {
-    return this.#limit - this.#stream.writeBufferLength - this.#blockLength
+    return this.#maxBatch - this.#collected
+  }
+
+  #append (data: Uint8Array): number {
+    const accepted = data.subarray(0, this.#room)
+
+    this.#endBlock()
+    this.#batch.append(accepted)
+
+    return accepted.byteLength
   }
 
   #copy (data: Uint8Array): number {
-    const length = Math.min(BLOCK, this.#limit)
+    const length = Math.min(BLOCK, this.#maxBatch)
     this.#block ??= new Uint8Array(length)
 
     const accepted = data.subarray(0, Math.min(length - this.#blockLength, this.#room))
@@ -143,20 +145,42 @@ export class WriteAhead {
     this.#blockLength += accepted.byteLength
 
     if (this.#blockLength === length) {
-      this.flush()
+      this.#endBlock()
     }
 
     return accepted.byteLength
   }
 
-  #send (data: Uint8Array): void {
-    if (data.byteLength === 0) {
+  #endBlock (): void {
+    if (this.#block != null && this.#blockLength > 0) {
+      this.#batch.append(this.#block.subarray(0, this.#blockLength))
+      this.#block = undefined
+      this.#blockLength = 0
+    }
+  }
+
+  /**
+   * Write the batch, if there is room for it
+   */
+  #passOn (): void {
+    const { writeBufferLength } = this.#stream
+    const length = this.#collected
+
+    if (length === 0 || (writeBufferLength > 0 && writeBufferLength + length > this.#limit)) {
       return
     }
 
-    this.#passedOn += data.byteLength
-    this.#stream.send(data)
+    this.#cancelFlush?.()
+    this.#cancelFlush = undefined
+    this.#endBlock()
+
+    const batch = this.#batch
+    this.#batch = new Uint8ArrayList()
+    this.#passedOn += length
+    this.#stream.send(batch)
     this.#count()
+    this.#onPassedOn?.()
+    this.#onPassedOn = undefined
   }
 
   /**
@@ -173,22 +197,11 @@ export class WriteAhead {
     // the stream goes on sending in a microtask of its own, before this one
     queueMicrotask(() => {
       this.#count()
-      this.#attempt(() => { this.#refill() })
-      this.#checkRoom()
+
+      if (this.#cancelFlush == null && this.#stream.writeStatus === 'writable') {
+        this.#attempt(() => { this.#passOn() })
+      }
     })
-  }
-
-  #refill (): void {
-    if (this.#cancelFlush == null && this.#stream.writeBufferLength === 0 && this.#stream.writeStatus === 'writable') {
-      this.flush()
-    }
-  }
-
-  #checkRoom (): void {
-    if (this.#stream.writeBufferLength <= this.#limit / 2) {
-      this.#onRoom?.()
-      this.#onRoom = undefined
-    }
   }
 
   #attempt (fn: () => void): void {
