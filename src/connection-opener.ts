@@ -96,12 +96,12 @@ export class ConnectionOpener {
       }
     }
 
+    const { permit, isOverLimit } = this.#admission.admit(applicant) ?? await this.#admission.wait(applicant)
+    const opening = { ...request, connection, permit, isOverLimit }
+
     // a connection that is lost in this turn of the caller is not to have a new stream:
     // that of yamux throws in a microtask then, where nobody can catch it
     await Promise.resolve()
-
-    const { permit, isOverLimit } = this.#admission.admit(applicant) ?? await this.#admission.wait(applicant)
-    const opening = { ...request, connection, permit, isOverLimit }
 
     try {
       if (muxer == null || isOverLimit) {

@@ -6,7 +6,7 @@ import { AddressDials } from './address-dials.ts'
 import { readTarget } from './addresses.ts'
 import { Connector } from './connector.ts'
 import { Deadline } from './deadline.ts'
-import { endWith, isLost } from './ending.ts'
+import { endWith, isLost, untilLossIsKnown } from './ending.ts'
 import { Leases } from './leases.ts'
 import { readBulkOptions, readSessionOptions } from './options.ts'
 import { Session } from './session.ts'
@@ -152,6 +152,8 @@ export class BulkOpener implements BulkStreams, Startable {
       try {
         return await this.#openOn(connected, protocols, options)
       } catch (err: any) {
+        await untilLossIsKnown(connected.connection, err)
+
         if (lost > 0 || init.signal.aborted || !isLost(connected.connection, err)) {
           throw err
         }

@@ -38,6 +38,30 @@ export function isClosed ({ status }: Connection): boolean {
 }
 
 /**
+ * How long the loss of a connection may be behind the end of its streams, in ms
+ */
+const LOSS_DELAY = 100
+
+/**
+ * When a QUIC connection is lost its streams come to their end, and a moment later it
+ * is known that there is no connection any more: waits for that moment
+ */
+export async function untilLossIsKnown (connection: Connection, err: Error): Promise<void> {
+  if (err.name !== 'UnexpectedEOFError' || connection.status !== 'open') {
+    return
+  }
+
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const onClose = (): void => { resolve() }
+  const timer = setTimeout(resolve, LOSS_DELAY)
+
+  connection.addEventListener('close', onClose)
+  await promise
+  connection.removeEventListener('close', onClose)
+  clearTimeout(timer)
+}
+
+/**
  * Whether it was the connection that failed, so that a stream can be opened on
  * another one
  */

@@ -10,7 +10,7 @@ import { readCallOptions } from '../options.ts'
 import { abortable, onceClosed } from '../outbound-stream.ts'
 import { CountedStream } from './counted-stream.ts'
 import { Deadline, delay } from './deadline.ts'
-import { endConnection, endStream, endWith } from './ending.ts'
+import { endConnection, endStream, endWith, untilLossIsKnown } from './ending.ts'
 import { SessionSlots } from './session-slots.ts'
 import type { ByteCount } from './counted-stream.ts'
 import type { BulkSession, BulkSessionStream, BulkSessionStreamOptions, BulkStream } from './index.ts'
@@ -102,6 +102,11 @@ export class Session implements BulkSession {
         return await this.#openOn(slot, merged)
       } catch (err: any) {
         slot.leave()
+
+        if (slot.connected != null) {
+          await untilLossIsKnown(slot.connected.connection, err)
+        }
+
         this.#controller.signal.throwIfAborted()
         merged.signal?.throwIfAborted()
 
