@@ -47,7 +47,7 @@ function originOf ({ cpu, cpus, command, commit, date, quick, system, versions }
   return [
     `${cpus} x ${cpu}, ${system}`,
     `Node.js ${versions.node}, libp2p ${versions.libp2p}, commit ${commit ?? 'unknown'}, ${date.slice(0, 10)}`,
-    `${command.replaceAll(/\s+--json\s+\S+/g, '')}${quick ? ': QUICK, NOT TO BE TRUSTED' : ''}`
+    `${command.replaceAll(/\s+--json\s+\S+/g, '').replace(/\s+--$/, '')}${quick ? ': QUICK, NOT TO BE TRUSTED' : ''}`
   ]
 }
 

@@ -34,9 +34,9 @@ interface Group extends InterleaveInit {
  */
 function groupsOf (quick: boolean): Group[] {
   return [
-    { streams: 1, warmUp: 1, rounds: quick ? 3 : 8 },
-    { streams: SESSION, warmUp: quick ? 0 : 1, rounds: quick ? 2 : 4 },
-    { streams: MAX_STREAMS, warmUp: 0, rounds: quick ? 1 : 2 }
+    { streams: 1, warmUp: 1, rounds: quick ? 3 : 6 },
+    { streams: SESSION, warmUp: quick ? 0 : 1, rounds: quick ? 2 : 3 },
+    { streams: MAX_STREAMS, warmUp: 0, rounds: 1 }
   ]
 }
 

@@ -55,7 +55,7 @@ export const sequential: Scenario = {
       for (const [mode, block] of Object.entries(MODES)) {
         print(`measuring over ${transport}, ${mode} ...`)
 
-        const blocks = await withListener(transport, async addresses => measureSequential(addresses[0], OPENERS, block, { warmUp: 20, rounds: quick ? 8 : 12 }))
+        const blocks = await withListener(transport, async addresses => measureSequential(addresses[0], OPENERS, block, { warmUp: 16, rounds: quick ? 8 : 12 }))
         const of = (opener: Opener, figure: keyof Block): number[] => blocks[opener].map(block => block[figure])
 
         printTable(['transport', 'opened by', 'us per open', 'times as fast', 'to the limit', 'CPU per open, us', 'to the limit'], OPENERS.map(opener => {
