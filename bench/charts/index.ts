@@ -123,6 +123,20 @@ export const CHARTS: Chart[] = [
     spec: result => lines({ rows: rowsOf(result, { figure: 'slowest echo of a stream' }).map(row => ({ ...row, loss: `${row.lost} lost` })), x: 'streams that were as slow', xTitle: 'streams, the slowest one first', y: inMs('slowest echo'), colour: 'loss', column: 'transport', width: 320 })
   },
   {
+    name: 'bulk',
+    scenario: 'bulk',
+    title: 'Bulk data on one stream to another process, on loopback',
+    spec: result => bars({
+      rows: rowsOf(result, { figure: 'throughput', where: ({ path, streams }) => streams === 1 && path !== 'QUIC, a single stream' })
+        .map(row => ({ ...row, source: row['source, KiB'] === 64 ? 'chunks of 64 KiB' : 'chunks of 1 MiB' })),
+      x: 'MB/s',
+      y: 'way',
+      column: 'source',
+      row: 'path',
+      width: 240
+    })
+  },
+  {
     name: 'kad-dht',
     scenario: 'kad-dht',
     title: 'Queries of a DHT of 20 servers, each 50 ms away',

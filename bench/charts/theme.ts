@@ -36,7 +36,13 @@ export const COLOURS: Record<string, string> = {
   bareMuxer: LIMIT,
   'nothing lost': LIMIT,
   'one packet lost': STOCK,
-  heap: OURS
+  heap: OURS,
+  'stock, plain loop': STOCK,
+  'stock, waits for drain': '#a5763a',
+  sendBulk: OURS,
+  'sendBulk, receiveBulk': OURS_TOO,
+  'node:net': LIMIT,
+  'node:tls': LIMIT
 }
 
 export const CATEGORIES = ['#2f81f7', '#d4692a', '#2d9c5a', '#b86fd6', '#c9453f', '#198f9b', '#a5763a', '#76797f']
