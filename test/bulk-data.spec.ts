@@ -532,6 +532,23 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
       expect((await failureOf(drop(chunks))).bytes).to.be.at.most(err.bytes)
     })
 
+    it('when somebody else closes the stream while it waits for the peer to take more', async () => {
+      const { outbound, remote } = await open()
+      // nobody reads what this receives
+      const chunks = receiveBulk(remote)
+      const sending = failureOf(sendBulk(outbound, bytesOf(Infinity)))
+      await until(() => outbound.writeBufferLength > MIB / 2)
+
+      outbound.close().catch(() => {})
+      const receiving = failureOf(drop(chunks))
+
+      const err = await sending
+      expect(err).to.include({ name: 'BulkTransferError' })
+      expect(err.cause).to.have.property('name', 'StreamStateError')
+      expect(outbound.status).to.equal('aborted')
+      await receiving
+    })
+
     it('when the signal is aborted while it closes the stream', async () => {
       const { outbound } = await open()
       const { controller } = countedSignal()

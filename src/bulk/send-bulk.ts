@@ -159,7 +159,7 @@ class Sending {
 
     while (offset < data.byteLength) {
       if (!this.#writer.hasRoom) {
-        await this.#unlessFailed(this.#writer.passedOn())
+        await this.#unlessFailed(this.#writer.flush())
       }
 
       offset += this.#writer.write(offset === 0 ? data : data.subarray(offset))
@@ -169,7 +169,7 @@ class Sending {
 
   async #close (): Promise<void> {
     this.#checkStream()
-    await this.#unlessFailed(this.#writer.passedOn())
+    await this.#unlessFailed(this.#writer.flush())
     this.#checkStream()
     this.#isClosing = true
 

@@ -44,7 +44,7 @@ export class WriteAhead {
   #block?: Uint8Array
   #blockLength = 0
   #cancelFlush?: () => void
-  #onPassedOn?: () => void
+  #onFlushed?: () => void
   readonly #limit: number
   readonly #maxBatch: number
   readonly #stream: Stream
@@ -88,11 +88,11 @@ export class WriteAhead {
   /**
    * Resolves when the stream has got all that was accepted
    */
-  async passedOn (): Promise<void> {
+  async flush (): Promise<void> {
     this.#passOn()
 
     if (this.#collected > 0) {
-      await new Promise<void>(resolve => { this.#onPassedOn = resolve })
+      await new Promise<void>(resolve => { this.#onFlushed = resolve })
     }
   }
 
@@ -179,8 +179,8 @@ export class WriteAhead {
     this.#passedOn += length
     this.#stream.send(batch)
     this.#count()
-    this.#onPassedOn?.()
-    this.#onPassedOn = undefined
+    this.#onFlushed?.()
+    this.#onFlushed = undefined
   }
 
   /**
@@ -198,7 +198,8 @@ export class WriteAhead {
     queueMicrotask(() => {
       this.#count()
 
-      if (this.#cancelFlush == null && this.#stream.writeStatus === 'writable') {
+      // one that somebody else has closed does not take any more, and says so
+      if (this.#cancelFlush == null && this.#stream.status === 'open') {
         this.#attempt(() => { this.#passOn() })
       }
     })
