@@ -1,22 +1,13 @@
-/**
- * The timer keeps no process alive. In a browser, where it is a number, it does not
- * anyway.
- */
-function unref (timer: { unref?(): void } | number): void {
-  if (typeof timer === 'object') {
-    timer.unref?.()
-  }
-}
+import { EarliestTimer } from './earliest-timer.ts'
 
 /**
- * Calls functions when their time is up, unless they are deleted before. One timer
- * does for all of them, and is left alone while nothing is due earlier: to set and
- * clear one for each stream costs a good part of opening it.
+ * Calls functions when their time is up, unless they are deleted before. The timer is
+ * left alone while nothing is due earlier: to set and clear one for each stream costs
+ * a good part of opening it.
  */
 export class Deadlines {
   readonly #deadlines = new Map<() => void, number>()
-  #timer?: ReturnType<typeof setTimeout>
-  #timerAt = Infinity
+  readonly #timer = new EarliestTimer(() => { this.#onTimer() })
 
   /**
    * The timeout is in ms
@@ -34,33 +25,29 @@ export class Deadlines {
 
   stop (): void {
     this.#deadlines.clear()
-    this.#clearTimer()
+    this.#timer.clear()
   }
 
+  /**
+   * It may be for what is over by then
+   */
   #setTimer (at: number): void {
-    if (at < this.#timerAt) {
-      this.#clearTimer()
-      this.#timerAt = at
-      this.#timer = setTimeout(() => { this.#onTimer() }, Math.ceil(at - performance.now()))
-      unref(this.#timer)
-    }
-  }
-
-  #clearTimer (): void {
-    clearTimeout(this.#timer)
-    this.#timerAt = Infinity
+    this.#timer.set(at)
+    this.#timer.unref()
   }
 
   #onTimer (): void {
-    this.#clearTimer()
     const now = performance.now()
 
-    for (const [onTimeout, at] of [...this.#deadlines]) {
-      if (at > now) {
-        this.#setTimer(at)
-      } else if (this.#deadlines.delete(onTimeout)) {
+    for (const [onTimeout, at] of this.#deadlines) {
+      if (at <= now) {
+        this.#deadlines.delete(onTimeout)
         onTimeout()
       }
+    }
+
+    for (const at of this.#deadlines.values()) {
+      this.#setTimer(at)
     }
   }
 }

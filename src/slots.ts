@@ -1,3 +1,5 @@
+import { EarliestTimer } from './earliest-timer.ts'
+
 /**
  * Whose turn it is: higher priority first, then first in, first out
  */
@@ -39,8 +41,12 @@ export class Slots<W extends Waiter = Waiter> {
   inUse = 0
   readonly #waiters: W[] = []
   #givenBackAt = 0
-  #timer?: ReturnType<typeof setTimeout>
-  #timerAt = Infinity
+
+  /**
+   * Most never need one. When it fires too early, as something was given back in the
+   * meantime, it is set again.
+   */
+  #timer?: EarliestTimer
 
   get first (): W | undefined {
     return this.#waiters[0]
@@ -61,7 +67,8 @@ export class Slots<W extends Waiter = Waiter> {
   wait (waiter: W): void {
     this.#waiters.splice(this.#positionOf(waiter), 0, waiter)
     waiter.since = performance.now()
-    this.#setTimer(this.#givesUpAt(waiter))
+    this.#timer ??= new EarliestTimer(() => { this.#onTimer() })
+    this.#timer.set(this.#givesUpAt(waiter))
   }
 
   leave (waiter: W): void {
@@ -72,7 +79,7 @@ export class Slots<W extends Waiter = Waiter> {
     }
 
     if (this.#waiters.length === 0) {
-      this.#clearTimer()
+      this.#timer?.clear()
     }
   }
 
@@ -100,32 +107,14 @@ export class Slots<W extends Waiter = Waiter> {
     return Math.max(since, this.#givenBackAt) + timeout
   }
 
-  /**
-   * One timer does for all of them. When it fires too early, as something was
-   * given back in the meantime, it is set again.
-   */
-  #setTimer (at: number): void {
-    if (at < this.#timerAt) {
-      this.#clearTimer()
-      this.#timerAt = at
-      this.#timer = setTimeout(() => { this.#onTimer() }, Math.ceil(at - performance.now()))
-    }
-  }
-
-  #clearTimer (): void {
-    clearTimeout(this.#timer)
-    this.#timerAt = Infinity
-  }
-
   #onTimer (): void {
-    this.#clearTimer()
     const now = performance.now()
 
     for (const waiter of [...this.#waiters]) {
       const at = this.#givesUpAt(waiter)
 
       if (at > now) {
-        this.#setTimer(at)
+        this.#timer?.set(at)
       } else {
         this.leave(waiter)
         waiter.onTimeout()
