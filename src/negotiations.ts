@@ -8,7 +8,7 @@ import { Deadlines } from './deadlines.ts'
 import { HeldFins } from './held-fin.ts'
 import { probeListener } from './listener-probe.ts'
 import { deliversInOrder, getMuxer, isMuxedStream, UnsuitedMuxerError } from './muxer-access.ts'
-import { nextTurn } from './next-turn.ts'
+import { untilNextTurn } from './next-turn.ts'
 import { OptimisticNegotiation } from './optimistic-negotiation.ts'
 import type { KnownProtocols } from './known-protocols.ts'
 import type { Metrics } from './metrics.ts'
@@ -184,7 +184,7 @@ export class Negotiations {
    */
   async #letHandlerStart (connection: Connection, protocol: string): Promise<void> {
     await this.#known.store(connection.remotePeer, protocol)
-    await new Promise<void>(resolve => { nextTurn(resolve) })
+    await untilNextTurn()
   }
 
   /**

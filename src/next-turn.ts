@@ -4,6 +4,13 @@ const { setImmediate, clearImmediate } = globalThis as {
 }
 
 /**
+ * Resolves in the next turn of the event loop
+ */
+export async function untilNextTurn (): Promise<void> {
+  await new Promise<void>(resolve => { nextTurn(resolve) })
+}
+
+/**
  * Call the function in the next turn of the event loop - returns a function that
  * takes that back. Browsers have no `setImmediate`.
  */

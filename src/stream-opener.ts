@@ -6,7 +6,7 @@ import { KnownProtocols } from './known-protocols.ts'
 import { ListenerGuard } from './listener-guard.ts'
 import { Metrics } from './metrics.ts'
 import { Negotiations } from './negotiations.ts'
-import { nextTurn } from './next-turn.ts'
+import { untilNextTurn } from './next-turn.ts'
 import { readCallOptions, readProtocols } from './options.ts'
 import { isBeforeFirstByte } from './outbound-stream.ts'
 import type { Request } from './admission.ts'
@@ -174,7 +174,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
 
     // libp2p's dial queue lets a call join a dial that has just ended, and never
     // settles it. In the next turn it has forgotten about that dial.
-    await new Promise<void>(resolve => { nextTurn(resolve) })
+    await untilNextTurn()
 
     return this.#openOn(this.#findConnection(connection.remotePeer, connection) ?? await this.#connectionManager.openConnection(peer, { ...options, force: true }), request)
   }

@@ -152,7 +152,7 @@ export class BulkOpener implements BulkStreams, Startable {
       try {
         return await this.#openOn(connected, protocols, options)
       } catch (err: any) {
-        await untilLossIsKnown(connected.connection, err)
+        await untilLossIsKnown(connected.connection, err, init.signal)
 
         if (lost > 0 || init.signal.aborted || !isLost(connected.connection, err)) {
           throw err

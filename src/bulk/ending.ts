@@ -1,6 +1,7 @@
 import { ConnectionClosedError } from '@libp2p/interface'
 import { raceSignal } from 'race-signal'
 import { isBeforeFirstByte, onceClosed } from '../outbound-stream.ts'
+import { delay } from './deadline.ts'
 import type { Connection, Stream } from '@libp2p/interface'
 
 /**
@@ -44,21 +45,20 @@ const LOSS_DELAY = 100
 
 /**
  * When a QUIC connection is lost its streams come to their end, and a moment later it
- * is known that there is no connection any more: waits for that moment
+ * is known that there is no connection any more: waits for that moment, unless a signal
+ * aborts
  */
-export async function untilLossIsKnown (connection: Connection, err: Error): Promise<void> {
+export async function untilLossIsKnown (connection: Connection, err: Error, ...signals: Array<AbortSignal | undefined>): Promise<void> {
   if (err.name !== 'UnexpectedEOFError' || connection.status !== 'open') {
     return
   }
 
-  const { promise, resolve } = Promise.withResolvers<void>()
-  const onClose = (): void => { resolve() }
-  const timer = setTimeout(resolve, LOSS_DELAY)
+  const closed = new AbortController()
+  const onClose = (): void => { closed.abort() }
 
   connection.addEventListener('close', onClose)
-  await promise
+  await delay(LOSS_DELAY, closed.signal, ...signals).catch(() => {})
   connection.removeEventListener('close', onClose)
-  clearTimeout(timer)
 }
 
 /**

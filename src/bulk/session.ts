@@ -5,7 +5,7 @@
 import { AbortError, ConnectionClosedError, setMaxListeners } from '@libp2p/interface'
 import { REFUSED_DIAL_BACKOFF, SESSION_CLOSE_TIMEOUT } from '../constants.ts'
 import { TransportUnavailableError } from '../errors.ts'
-import { nextTurn } from '../next-turn.ts'
+import { untilNextTurn } from '../next-turn.ts'
 import { readCallOptions } from '../options.ts'
 import { abortable, onceClosed } from '../outbound-stream.ts'
 import { CountedStream } from './counted-stream.ts'
@@ -102,17 +102,12 @@ export class Session implements BulkSession {
         return await this.#openOn(slot, merged)
       } catch (err: any) {
         slot.leave()
-
-        if (slot.connected != null) {
-          await untilLossIsKnown(slot.connected.connection, err)
-        }
-
         this.#controller.signal.throwIfAborted()
         merged.signal?.throwIfAborted()
 
         if (this.#slots.hasRefused(slot, err)) {
           await this.#afterRefusal(refused++, err, merged.signal)
-        } else if (slot.connected == null || !this.#slots.hasLost(slot, err) || lost++ > 0) {
+        } else if (!await this.#hasLost(slot, err, merged.signal) || lost++ > 0) {
           throw err
         }
 
@@ -169,6 +164,18 @@ export class Session implements BulkSession {
     return { stream, connection, transport, fellBack, reason: reason ?? (slot.streams > 1 ? this.#slots.limitedBy : undefined) }
   }
 
+  async #hasLost (slot: Slot, err: Error, signal: AbortSignal | undefined): Promise<boolean> {
+    if (slot.connected == null) {
+      return false
+    }
+
+    await untilLossIsKnown(slot.connected.connection, err, signal, this.#controller.signal)
+    this.#controller.signal.throwIfAborted()
+    signal?.throwIfAborted()
+
+    return this.#slots.hasLost(slot, err)
+  }
+
   /**
    * Wait before the next dial, or go on with the connections that there are
    */
@@ -195,7 +202,7 @@ export class Session implements BulkSession {
       await Promise.all(this.streams.map(async ({ stream }) => endStream(stream, signal)))
 
       // until then all who share a dial have taken hold of it
-      await new Promise<void>(resolve => { nextTurn(resolve) })
+      await untilNextTurn()
 
       const own = connections.filter(connection => this.#slots.release(connection))
       await Promise.all(own.map(async connection => endConnection(connection, signal)))
