@@ -114,13 +114,6 @@ export class Admission {
     }
   }
 
-  /**
-   * Resolves when the call may go on
-   */
-  async wait (applicant: Applicant): Promise<Admitted> {
-    return { permit: await this.#wait(this.#limitsOf(applicant.connection), applicant), isOverLimit: false }
-  }
-
   #callOf ({ connection, protocols, options, needs }: Applicant): Call {
     const streamLimits = protocols.map(protocol => this.#streamLimit(protocol, options))
 
@@ -172,8 +165,12 @@ export class Admission {
     return this.ownLimit(protocol, options) ?? { max: this.#settings.maxStreamsPerProtocol, option: 'maxStreamsPerProtocol' }
   }
 
-  async #wait (limits: PeerLimits, applicant: Applicant): Promise<Permit> {
+  /**
+   * Resolves when the call, which could not be admitted at once, may go on
+   */
+  async wait (applicant: Applicant): Promise<Admitted> {
     const { connection, order, protocols, options, settings } = applicant
+    const limits = this.#limitsOf(connection)
 
     if (limits.queued >= this.#settings.maxQueuedPerPeer) {
       throw new QueueFullError(`${limits.queued} calls are waiting to open streams to ${connection.remotePeer.toString()} already - open fewer at a time, or raise maxQueuedPerPeer`)
@@ -196,16 +193,16 @@ export class Admission {
 
     try {
       report('stream-opener:queued')
-      await waiting
+      const permit = await waiting
       report('stream-opener:dequeued')
+
+      return { permit, isOverLimit: false }
     } catch (err) {
       // it may be the listener that has thrown
       waiting.then(permit => { permit.release() }, () => {})
 
       throw err
     }
-
-    return waiting
   }
 
   /**

@@ -94,6 +94,7 @@ export async function openOutboundStream (components: OutboundStreamComponents, 
 
     components.metrics?.trackProtocolStream(muxedStream)
 
+    // the stream may have been there before the signal was
     options.signal?.throwIfAborted()
 
     const middleware = components.registrar.getMiddleware(muxedStream.protocol)
