@@ -361,6 +361,27 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
     expect(await digestOf(chunks)).to.deep.equal(before)
   })
 
+  it('writes large batches of small chunks, unless the stream would copy each into one piece', async () => {
+    const { outbound, remote } = await open()
+    const { send } = outbound
+    const batches: Array<{ bytes: number, pieces: number }> = []
+
+    outbound.send = data => {
+      batches.push({ bytes: data.byteLength, pieces: data instanceof Uint8Array ? 1 : [...data].length })
+      return send.call(outbound, data)
+    }
+
+    await Promise.all([sendBulk(outbound, bytesOf(2 * MIB)), drop(receiveBulk(remote))])
+
+    if (transport === 'quic') {
+      expect(batches).to.deep.equal(Array(32).fill({ bytes: 65_536, pieces: 1 }))
+    } else {
+      // the connection may have room again before a batch is as large as it gets
+      expect(batches[0]).to.deep.equal({ bytes: 983_040, pieces: 15 })
+      expect(batches.length).to.be.at.most(10)
+    }
+  })
+
   it('holds a few MiB for a slow reader, and no more', async () => {
     const { outbound, remote } = await open()
     const source = new WatchedSource(bytesOf(64 * MIB))
@@ -518,7 +539,7 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
       // nobody reads what this receives
       const chunks = receiveBulk(remote)
       const sending = failureOf(sendBulk(outbound, source, { signal: controller.signal }))
-      await until(() => outbound.writeBufferLength > MIB / 2)
+      await until(() => outbound.writeBufferLength > 0 && source.taken > MIB)
       controller.abort()
       const err = await sending
 
@@ -536,11 +557,13 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
       const { outbound, remote } = await open()
       // nobody reads what this receives
       const chunks = receiveBulk(remote)
-      const sending = failureOf(sendBulk(outbound, bytesOf(Infinity)))
-      await until(() => outbound.writeBufferLength > MIB / 2)
+      const source = new WatchedSource(bytesOf(Infinity))
+      const sending = failureOf(sendBulk(outbound, source))
+      await until(() => outbound.writeBufferLength > 0 && source.taken > MIB)
 
       outbound.close().catch(() => {})
-      const receiving = failureOf(drop(chunks))
+      // what the peer has got may be all that there is, for all that it knows
+      const receiving = drop(chunks).catch(() => {})
 
       const err = await sending
       expect(err).to.include({ name: 'BulkTransferError' })

@@ -12,7 +12,8 @@ export interface SendBulkOptions extends AbortOptions, BulkProgressOptions {
    * How many bytes wait in the write buffer of the stream, so that the connection
    * always has something to send. As many again, up to the default, are collected
    * meanwhile. A stream with a `maxWriteBufferLength` is filled up to half of that at
-   * most. Over yamux to rust-libp2p, more than 1 MiB may end the connection.
+   * most, one without frames, as over QUIC, with one chunk at a time. Over yamux to
+   * rust-libp2p, more than 1 MiB may end the connection.
    *
    * @default 983_040
    */
@@ -35,10 +36,10 @@ export interface SendBulkResult {
  * Send all that the source yields, at full speed, and end with the half-close:
  * the stream is closed for writing, and can still be read from.
  *
- * Chunks are not changed, and not copied unless they are smaller than 16 KiB. As
- * with `stream.send`, the source must not write to a chunk any more after it has
- * yielded it. While the peer does not take what is sent, the source is not asked
- * for more.
+ * Chunks are not changed, and not copied unless they are smaller than 16 KiB, over
+ * QUIC 64 KiB. As with `stream.send`, the source must not write to a chunk any more
+ * after it has yielded it. While the peer does not take what is sent, the source is
+ * not asked for more.
  *
  * It resolves when the connection has taken all bytes, and the end of the data (the
  * FIN) behind them. They reach the peer if the connection lives, and over TCP and

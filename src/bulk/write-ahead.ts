@@ -1,12 +1,13 @@
 import { Uint8ArrayList } from 'uint8arraylist'
 import { nextTurn } from '../next-turn.ts'
 import type { Stream } from '@libp2p/interface'
+import type { AbstractStream } from '@libp2p/utils'
 
 /**
- * Smaller chunks are copied into one of this size
+ * Smaller chunks are copied into blocks
  */
 const BLOCK = 64 * 1024
-const MAX_COPY = 16 * 1024
+const MIN_UNCOPIED = 16 * 1024
 
 /**
  * What is written at once, at most. yamux of js-libp2p puts all that waits into one
@@ -34,6 +35,9 @@ export interface WriteAheadInit {
  * busy with the one before, and is written when there is room for it in the write
  * buffer. When the source makes the stream wait, what there is has to do.
  *
+ * A stream that has no frames, as QUIC's, would only copy a batch into one piece, so
+ * there it is a single chunk, or block.
+ *
  * Nothing waits for `stream.onDrain()` here, as that resolves at once for evermore
  * after the first time.
  */
@@ -47,6 +51,8 @@ export class WriteAhead {
   #onFlushed?: () => void
   readonly #limit: number
   readonly #maxBatch: number
+  readonly #minUncopied: number
+  readonly #hasFrames: boolean
   readonly #stream: Stream
   readonly #init: WriteAheadInit
 
@@ -57,6 +63,10 @@ export class WriteAhead {
     // a stream aborts itself beyond its own limit, which a handshake counts for too
     this.#limit = Math.max(1, Math.min(init.highWaterMark, Math.floor((stream.maxWriteBufferLength ?? Infinity) / 2)))
     this.#maxBatch = Math.min(this.#limit, MAX_BATCH)
+
+    // those that have frames know how much fits into one
+    this.#hasFrames = (stream as Partial<AbstractStream>).maxMessageSize != null
+    this.#minUncopied = this.#hasFrames ? MIN_UNCOPIED : BLOCK
 
     stream.addEventListener('drain', this.#onDrain)
   }
@@ -76,7 +86,7 @@ export class WriteAhead {
    * Returns how many bytes were accepted
    */
   write (data: Uint8Array): number {
-    const accepted = data.byteLength < MAX_COPY ? this.#copy(data) : this.#append(data)
+    const accepted = data.byteLength < this.#minUncopied ? this.#copy(data) : this.#append(data)
 
     if (!this.hasRoom) {
       this.#passOn()
@@ -124,6 +134,10 @@ export class WriteAhead {
   }
 
   get #room (): number {
+    if (!this.#hasFrames && this.#batch.byteLength > 0) {
+      return 0
+    }
+
     return this.#maxBatch - this.#collected
   }
 
@@ -166,7 +180,7 @@ export class WriteAhead {
     const { writeBufferLength } = this.#stream
     const length = this.#collected
 
-    if (length === 0 || (writeBufferLength > 0 && writeBufferLength + length > this.#limit)) {
+    if (length === 0 || (writeBufferLength > 0 && (!this.#hasFrames || writeBufferLength + length > this.#limit))) {
       return
     }
 
