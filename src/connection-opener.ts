@@ -97,18 +97,18 @@ export class ConnectionOpener {
     }
 
     const { permit, isOverLimit } = this.#admission.admit(applicant) ?? await this.#admission.wait(applicant)
-    const opening = { ...request, connection, permit, isOverLimit }
-
     // a connection that is lost in this turn of the caller is not to have a new stream:
     // that of yamux throws in a microtask then, where nobody can catch it
     await Promise.resolve()
 
     try {
       if (muxer == null || isOverLimit) {
-        return await this.#openFull(opening, protocols)
+        return await this.#openFull({ ...request, connection, permit, isOverLimit }, protocols)
       }
 
-      return await (trusted == null ? this.#openUnknown({ ...opening, muxer }) : this.#openStream('optimistic', { ...opening, muxer }, trusted))
+      const opening = { ...request, connection, muxer, permit, isOverLimit }
+
+      return await (trusted == null ? this.#openUnknown(opening) : this.#openStream('optimistic', opening, trusted))
     } catch (err) {
       if (muxer == null || !(err instanceof UnsuitedMuxerError)) {
         throw err
@@ -261,13 +261,15 @@ export class ConnectionOpener {
    * with the first write
    */
   async #openStream (path: OpenPath, opening: OpeningOnMuxer, protocol: string, negotiate: OutboundStreamInit['negotiate'] = stream => { this.#negotiations.trust(opening, stream) }): Promise<Stream> {
-    const { connection, options, permit } = opening
+    const { connection, muxer, options, permit } = opening
 
     this.#report(path, connection, [protocol], options)
 
     const stream = await openOutboundStream(this.#components, {
-      ...opening,
+      connection,
+      muxer,
       protocol,
+      options,
       negotiate,
       bind: () => permit.bind(protocol)
     })

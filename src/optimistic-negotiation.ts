@@ -22,19 +22,18 @@ import { Echo } from './echo.ts'
 import { HeldFin } from './held-fin.ts'
 import { encodeHandshake } from './multistream-select.ts'
 import { nextTurn } from './next-turn.ts'
-import { override } from './override.ts'
+import { hookStream } from './stream-hooks.ts'
 import type { Deadlines } from './deadlines.ts'
 import type { HeldFinInit } from './held-fin.ts'
 import type { MuxedStream } from './muxer-access.ts'
 import type { Override } from './override.ts'
+import type { StreamHooks } from './stream-hooks.ts'
 import type { AbortOptions, StreamCloseEvent } from '@libp2p/interface'
 
 /**
  * A first write of up to so many bytes is copied
  */
 const MAX_COPY = 4096
-
-type Hooks = Pick<MuxedStream, 'send' | 'close' | 'onData' | 'onRemoteCloseWrite' | 'onTransportClosed' | 'sendCloseRead'> & Partial<Pick<MuxedStream, 'sendCloseWrite'>>
 
 export interface OptimisticNegotiationInit {
   /**
@@ -91,7 +90,7 @@ export class OptimisticNegotiation {
   readonly #handshake: Uint8Array
   readonly #stream: MuxedStream
   readonly #init: OptimisticNegotiationInit
-  readonly #hooks: Override<Hooks>
+  readonly #hooks: Override<StreamHooks>
   readonly #fin?: HeldFin
   readonly #cancelFlush: () => void
 
@@ -101,29 +100,23 @@ export class OptimisticNegotiation {
     this.#handshake = encodeHandshake(init.protocol)
     this.#echo = new Echo(init.protocol, this.#handshake)
 
-    const hooks: Hooks = {
+    this.#hooks = hookStream(stream, {
       send: data => this.#send(data),
       close: async options => this.#close(options),
       onData: data => { this.#onData(data) },
       onRemoteCloseWrite: () => { this.#onRemoteCloseWrite() },
       onTransportClosed: err => { this.#onTransportClosed(err) },
-      sendCloseRead: async options => this.#sendCloseRead(options)
-    }
+      sendCloseRead: async options => this.#sendCloseRead(options),
+      sendCloseWrite: async options => this.#sendCloseWrite(options)
+    })
 
     if (init.holdFin != null) {
-      const { sendCloseWrite } = stream
-
-      const fin = new HeldFin(stream, {
+      this.#fin = new HeldFin(stream, {
         ...init.holdFin,
-        sendCloseWrite: async () => sendCloseWrite.call(stream),
+        sendCloseWrite: async () => this.#hooks.original.sendCloseWrite.call(stream),
         onReleased: () => { this.#finish() }
       })
-
-      this.#fin = fin
-      hooks.sendCloseWrite = async options => fin.sendCloseWrite(options)
     }
-
-    this.#hooks = override<Hooks>(stream, hooks)
 
     stream.addEventListener('close', this.#onClose)
 
@@ -268,6 +261,12 @@ export class OptimisticNegotiation {
     // write the echo may not go on, so it waits for the echo, see
     // https://github.com/multiformats/go-multistream/pull/115
     this.#readClosed = true
+  }
+
+  async #sendCloseWrite (options?: AbortOptions): Promise<void> {
+    return this.#fin == null
+      ? this.#hooks.original.sendCloseWrite.call(this.#stream, options)
+      : this.#fin.sendCloseWrite(options)
   }
 
   readonly #onTimeout = (): void => {
