@@ -22,10 +22,10 @@ import type { Stream } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 
 const ROUNDS: Record<RoundTrip, InterleaveInit> = {
-  0: { warmUp: 10, rounds: 80 },
-  10: { warmUp: 2, rounds: 12 },
-  50: { warmUp: 1, rounds: 10 },
-  150: { warmUp: 1, rounds: 5 }
+  0: { warmUp: 10, rounds: 60 },
+  10: { warmUp: 2, rounds: 10 },
+  50: { warmUp: 1, rounds: 7 },
+  150: { warmUp: 1, rounds: 4 }
 }
 
 const QUICK: InterleaveInit = { warmUp: 1, rounds: 4 }

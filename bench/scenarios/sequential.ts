@@ -10,7 +10,9 @@ import { withConnection } from '../parts/with-dialer.ts'
 import { withListener } from '../parts/with-listener.ts'
 import type { InterleaveInit } from '../parts/interleave.ts'
 import type { Opener } from '../parts/openers.ts'
+import type { Recorder } from '../parts/recorder.ts'
 import type { Scenario } from '../parts/scenario.ts'
+import type { Estimate } from '../parts/statistics.ts'
 import type { Target } from '../parts/targets.ts'
 import type { Block, BlockInit } from '../parts/throughput.ts'
 import type { Multiaddr } from '@multiformats/multiaddr'
@@ -18,12 +20,13 @@ import type { Multiaddr } from '@multiformats/multiaddr'
 const SIZE = 200
 
 /**
- * How the streams follow each other
+ * How the streams follow each other. The first one over a transport warms up for all of
+ * them: with less than that V8 has not compiled everything at either end.
  */
-const MODES: Record<string, BlockInit> = {
-  'one after the other': { size: SIZE, ending: 'close() returned' },
-  'each after the FIN': { size: SIZE, ending: 'closed at both ends' },
-  '32 in flight': { size: 2 * SIZE, ending: 'closed at both ends', inFlight: 32 }
+const MODES: Record<string, BlockInit & { warmUp: number }> = {
+  'one after the other': { size: SIZE, ending: 'close() returned', warmUp: 36 },
+  'each after the FIN': { size: SIZE, ending: 'closed at both ends', warmUp: 6 },
+  '32 in flight': { size: 2 * SIZE, ending: 'closed at both ends', inFlight: 32, warmUp: 3 }
 }
 
 /**
@@ -44,6 +47,35 @@ export async function measureSequential <O extends Opener> (addr: Multiaddr, ope
   })
 }
 
+function report (transport: string, mode: string, blocks: Record<Opener, Block[]>, recorder: Recorder): Target[] {
+  const of = (opener: Opener, figure: keyof Block): number[] => blocks[opener].map(block => block[figure])
+  const toStock = (opener: Opener): Estimate => pairedRatioOf(of('dialProtocol', 'time'), of(opener, 'time'))
+  const toLimit = (opener: Opener, figure: keyof Block): Estimate => pairedRatioOf(of(opener, figure), of('bareMuxer', figure))
+
+  printTable(['transport', 'opened by', 'us per open', 'times as fast', 'to the limit', 'CPU per open, us', 'to the limit'], OPENERS.map(opener => {
+    const labels = { transport, mode, 'opened by': opener }
+
+    return [
+      transport,
+      opener,
+      spread(recorder.add('time per open', 'us', labels, of(opener, 'time'))),
+      number(toStock(opener).median, 2),
+      number(toLimit(opener, 'time').median, 2),
+      spread(recorder.add('CPU per open', 'us', labels, of(opener, 'cpu'))),
+      number(toLimit(opener, 'cpu').median, 2)
+    ]
+  }))
+
+  const atLeast = SPEED_UP[transport]?.[mode]
+  const speedUp = atLeast == null ? [] : [{ name: `how many times as fast as dialProtocol over ${transport}, ${mode}`, value: toStock('newStream'), atLeast }]
+
+  return [
+    ...speedUp,
+    { name: `time of newStream to the bare muxer over ${transport}, ${mode}`, value: toLimit('newStream', 'time'), atMost: MOST_TO_BARE_MUXER },
+    { name: `CPU of newStream to the bare muxer over ${transport}, ${mode}`, value: toLimit('newStream', 'cpu'), atMost: MOST_TO_BARE_MUXER }
+  ]
+}
+
 export const sequential: Scenario = {
   name: 'sequential',
   about: 'Opening a stream, an echo of 32 bytes and closing it, one after the other and 32 at a time, on loopback',
@@ -52,41 +84,15 @@ export const sequential: Scenario = {
     const targets: Target[] = []
 
     for (const transport of TRANSPORTS) {
-      for (const [mode, block] of Object.entries(MODES)) {
-        print(`measuring over ${transport}, ${mode} ...`)
+      await withListener(transport, async addresses => {
+        for (const [mode, { warmUp, ...block }] of Object.entries(MODES)) {
+          print(`measuring over ${transport}, ${mode} ...`)
 
-        const blocks = await withListener(transport, async addresses => measureSequential(addresses[0], OPENERS, block, { warmUp: 16, rounds: quick ? 8 : 12 }))
-        const of = (opener: Opener, figure: keyof Block): number[] => blocks[opener].map(block => block[figure])
+          const blocks = await measureSequential(addresses[0], OPENERS, block, { warmUp, rounds: quick ? 8 : 12 })
 
-        printTable(['transport', 'opened by', 'us per open', 'times as fast', 'to the limit', 'CPU per open, us', 'to the limit'], OPENERS.map(opener => {
-          const labels = { transport, mode, 'opened by': opener }
-          const toStock = pairedRatioOf(of('dialProtocol', 'time'), of(opener, 'time'))
-          const toLimit = pairedRatioOf(of(opener, 'time'), of('bareMuxer', 'time'))
-          const cpuToLimit = pairedRatioOf(of(opener, 'cpu'), of('bareMuxer', 'cpu'))
-          const atLeast = SPEED_UP[transport]?.[mode]
-
-          if (opener === 'newStream' && atLeast != null) {
-            targets.push({ name: `how many times as fast as dialProtocol over ${transport}, ${mode}`, value: toStock, atLeast })
-          }
-
-          if (opener === 'newStream') {
-            targets.push(
-              { name: `time of newStream to the bare muxer over ${transport}, ${mode}`, value: toLimit, atMost: MOST_TO_BARE_MUXER },
-              { name: `CPU of newStream to the bare muxer over ${transport}, ${mode}`, value: cpuToLimit, atMost: MOST_TO_BARE_MUXER }
-            )
-          }
-
-          return [
-            transport,
-            opener,
-            spread(recorder.add('time per open', 'us', labels, of(opener, 'time'))),
-            number(toStock.median, 2),
-            number(toLimit.median, 2),
-            spread(recorder.add('CPU per open', 'us', labels, of(opener, 'cpu'))),
-            number(cpuToLimit.median, 2)
-          ]
-        }))
-      }
+          targets.push(...report(transport, mode, blocks, recorder))
+        }
+      })
     }
 
     return targets
