@@ -27,7 +27,7 @@ import type { Deadlines } from './deadlines.ts'
 import type { HeldFinInit } from './held-fin.ts'
 import type { MuxedStream } from './muxer-access.ts'
 import type { Override } from './override.ts'
-import type { StreamHooks } from './stream-hooks.ts'
+import type { StreamMethods } from './stream-hooks.ts'
 import type { AbortOptions, StreamCloseEvent } from '@libp2p/interface'
 
 /**
@@ -90,7 +90,7 @@ export class OptimisticNegotiation {
   readonly #handshake: Uint8Array
   readonly #stream: MuxedStream
   readonly #init: OptimisticNegotiationInit
-  readonly #hooks: Override<StreamHooks>
+  readonly #hooks: Override<StreamMethods>
   readonly #fin?: HeldFin
   readonly #cancelFlush: () => void
 
@@ -100,6 +100,16 @@ export class OptimisticNegotiation {
     this.#handshake = encodeHandshake(init.protocol)
     this.#echo = new Echo(init.protocol, this.#handshake)
 
+    const { holdFin } = init
+    const fin = holdFin == null
+      ? undefined
+      : new HeldFin(stream, {
+        ...holdFin,
+        sendCloseWrite: async () => this.#hooks.original.sendCloseWrite.call(stream),
+        onReleased: () => { this.#finish() }
+      })
+
+    this.#fin = fin
     this.#hooks = hookStream(stream, {
       send: data => this.#send(data),
       close: async options => this.#close(options),
@@ -107,16 +117,8 @@ export class OptimisticNegotiation {
       onRemoteCloseWrite: () => { this.#onRemoteCloseWrite() },
       onTransportClosed: err => { this.#onTransportClosed(err) },
       sendCloseRead: async options => this.#sendCloseRead(options),
-      sendCloseWrite: async options => this.#sendCloseWrite(options)
+      sendCloseWrite: fin == null ? undefined : async options => fin.sendCloseWrite(options)
     })
-
-    if (init.holdFin != null) {
-      this.#fin = new HeldFin(stream, {
-        ...init.holdFin,
-        sendCloseWrite: async () => this.#hooks.original.sendCloseWrite.call(stream),
-        onReleased: () => { this.#finish() }
-      })
-    }
 
     stream.addEventListener('close', this.#onClose)
 
@@ -261,12 +263,6 @@ export class OptimisticNegotiation {
     // write the echo may not go on, so it waits for the echo, see
     // https://github.com/multiformats/go-multistream/pull/115
     this.#readClosed = true
-  }
-
-  async #sendCloseWrite (options?: AbortOptions): Promise<void> {
-    return this.#fin == null
-      ? this.#hooks.original.sendCloseWrite.call(this.#stream, options)
-      : this.#fin.sendCloseWrite(options)
   }
 
   readonly #onTimeout = (): void => {

@@ -4,13 +4,18 @@ import type { Override } from './override.ts'
 /**
  * Where data, and the end of it, come in and go out
  */
-export type StreamHooks = Pick<MuxedStream, 'send' | 'close' | 'onData' | 'onRemoteCloseWrite' | 'onTransportClosed' | 'sendCloseRead' | 'sendCloseWrite'>
+export type StreamMethods = Pick<MuxedStream, 'send' | 'close' | 'onData' | 'onRemoteCloseWrite' | 'onTransportClosed' | 'sendCloseRead' | 'sendCloseWrite'>
+
+/**
+ * The FIN may go its own way
+ */
+export type StreamHooks = Omit<StreamMethods, 'sendCloseWrite'> & Partial<StreamMethods>
 
 /**
  * What `override` does, but each by its name: V8 does not optimise a loop over names,
  * and that was the most expensive part of an open.
  */
-export function hookStream (stream: MuxedStream, hooks: StreamHooks): Override<StreamHooks> {
+export function hookStream (stream: MuxedStream, hooks: StreamHooks): Override<StreamMethods> {
   const { send, close, onData, onRemoteCloseWrite, onTransportClosed, sendCloseRead, sendCloseWrite } = stream
 
   stream.send = hooks.send
@@ -19,7 +24,10 @@ export function hookStream (stream: MuxedStream, hooks: StreamHooks): Override<S
   stream.onRemoteCloseWrite = hooks.onRemoteCloseWrite
   stream.onTransportClosed = hooks.onTransportClosed
   stream.sendCloseRead = hooks.sendCloseRead
-  stream.sendCloseWrite = hooks.sendCloseWrite
+
+  if (hooks.sendCloseWrite != null) {
+    stream.sendCloseWrite = hooks.sendCloseWrite
+  }
 
   return {
     original: { send, close, onData, onRemoteCloseWrite, onTransportClosed, sendCloseRead, sendCloseWrite },
@@ -30,7 +38,10 @@ export function hookStream (stream: MuxedStream, hooks: StreamHooks): Override<S
       stream.onRemoteCloseWrite = stream.onRemoteCloseWrite === hooks.onRemoteCloseWrite ? onRemoteCloseWrite : stream.onRemoteCloseWrite
       stream.onTransportClosed = stream.onTransportClosed === hooks.onTransportClosed ? onTransportClosed : stream.onTransportClosed
       stream.sendCloseRead = stream.sendCloseRead === hooks.sendCloseRead ? sendCloseRead : stream.sendCloseRead
-      stream.sendCloseWrite = stream.sendCloseWrite === hooks.sendCloseWrite ? sendCloseWrite : stream.sendCloseWrite
+
+      if (stream.sendCloseWrite === hooks.sendCloseWrite) {
+        stream.sendCloseWrite = sendCloseWrite
+      }
     }
   }
 }
