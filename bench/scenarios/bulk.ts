@@ -45,7 +45,7 @@ interface Group {
  * streams over QUIC are faster than one.
  */
 function groupsOf (quick: boolean): Group[] {
-  const several = (path: string): number => path === 'QUIC' ? 1.2 : 0.6
+  const several = (path: string): number => path === 'QUIC' ? 1.2 : 0.45
 
   return quick
     ? [1, SESSION, MAX_STREAMS].map(streams => ({ streams, rounds: 2, scale: () => 0.1 }))

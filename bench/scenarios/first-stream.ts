@@ -65,7 +65,7 @@ export const firstStream: Scenario = {
   async run ({ quick, recorder }) {
     const paths: Array<{ roundTrip: RoundTrip, init: InterleaveInit }> = [
       { roundTrip: 50, init: { warmUp: 2, rounds: quick ? 6 : 14 } },
-      { roundTrip: 0, init: { warmUp: 10, rounds: quick ? 20 : 150 } }
+      { roundTrip: 0, init: { warmUp: 10, rounds: quick ? 20 : 120 } }
     ]
     const targets: Target[] = []
     const rows: string[][] = []

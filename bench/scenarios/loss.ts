@@ -54,7 +54,7 @@ export const loss: Scenario = {
         for (const rate of RATES) {
           print(`measuring over ${transport}, ${number(rate * 100)}% lost ...`)
 
-          const samples = await measure(addresses[0], rate, { warmUp: 2, rounds: quick ? 8 : 16 })
+          const samples = await measure(addresses[0], rate, { warmUp: 2, rounds: quick ? 8 : 13 })
 
           for (const opener of OPENERS) {
             const times = samples[opener].flat()

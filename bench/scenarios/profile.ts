@@ -84,7 +84,7 @@ export const profile: Scenario = {
     for (const transport of TRANSPORTS) {
       print(`measuring over ${transport} ...`)
 
-      const blocks = await withListener(transport, async addresses => measure(addresses[0], { warmUp: 8, rounds: quick ? 2 : 5 }))
+      const blocks = await withListener(transport, async addresses => measure(addresses[0], { warmUp: 8, rounds: quick ? 2 : 4 }))
       const parts = [...new Set([...Object.values(PARTS), 'other packages'])]
 
       const rows = parts.map(part => [part, transport, ...OPENERS.map(opener => {

@@ -24,8 +24,8 @@ import type { Multiaddr } from '@multiformats/multiaddr'
 const ROUNDS: Record<RoundTrip, InterleaveInit> = {
   0: { warmUp: 10, rounds: 60 },
   10: { warmUp: 2, rounds: 10 },
-  50: { warmUp: 1, rounds: 7 },
-  150: { warmUp: 1, rounds: 4 }
+  50: { warmUp: 1, rounds: 6 },
+  150: { warmUp: 1, rounds: 3 }
 }
 
 const QUICK: InterleaveInit = { warmUp: 1, rounds: 4 }
