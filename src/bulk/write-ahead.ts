@@ -35,8 +35,8 @@ export interface WriteAheadInit {
  * busy with the one before, and is written when there is room for it in the write
  * buffer. When the source makes the stream wait, what there is has to do.
  *
- * A stream that has no frames, as QUIC's, would only copy a batch into one piece, so
- * there it is a single chunk, or block.
+ * A stream without frames, as QUIC's, would only copy a batch into one piece, so there
+ * it is a single chunk, or block. So it is over mplex, whose streams do not tell.
  *
  * Nothing waits for `stream.onDrain()` here, as that resolves at once for evermore
  * after the first time.
@@ -64,7 +64,7 @@ export class WriteAhead {
     this.#limit = Math.max(1, Math.min(init.highWaterMark, Math.floor((stream.maxWriteBufferLength ?? Infinity) / 2)))
     this.#maxBatch = Math.min(this.#limit, MAX_BATCH)
 
-    // those that have frames know how much fits into one
+    // those of yamux say how much fits into one
     this.#hasFrames = (stream as Partial<AbstractStream>).maxMessageSize != null
     this.#minUncopied = this.#hasFrames ? MIN_UNCOPIED : BLOCK
 
