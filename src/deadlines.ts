@@ -7,7 +7,7 @@ import { EarliestTimer } from './earliest-timer.ts'
  */
 export class Deadlines {
   readonly #deadlines = new Map<() => void, number>()
-  readonly #timer = new EarliestTimer(() => { this.#onTimer() })
+  readonly #timer = new EarliestTimer(() => { this.#onTimer() }, { keepsAlive: false })
 
   /**
    * The timeout is in ms
@@ -16,7 +16,7 @@ export class Deadlines {
     const at = performance.now() + timeout
 
     this.#deadlines.set(onTimeout, at)
-    this.#setTimer(at)
+    this.#timer.set(at)
   }
 
   delete (onTimeout: () => void): void {
@@ -29,13 +29,8 @@ export class Deadlines {
   }
 
   /**
-   * It may be for what is over by then
+   * What it was set for may be over
    */
-  #setTimer (at: number): void {
-    this.#timer.set(at)
-    this.#timer.unref()
-  }
-
   #onTimer (): void {
     const now = performance.now()
 
@@ -47,7 +42,7 @@ export class Deadlines {
     }
 
     for (const at of this.#deadlines.values()) {
-      this.#setTimer(at)
+      this.#timer.set(at)
     }
   }
 }

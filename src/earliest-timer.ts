@@ -1,13 +1,27 @@
 /**
+ * In a browser a timer is a number, and keeps nothing alive anyway
+ */
+function unref (timer: { unref?(): void } | number): void {
+  if (typeof timer === 'object') {
+    timer.unref?.()
+  }
+}
+
+/**
  * One timer for many times: it is set for the earliest of them
  */
 export class EarliestTimer {
   #timer?: ReturnType<typeof setTimeout>
   #at = Infinity
   readonly #onTime: () => void
+  readonly #keepsAlive: boolean
 
-  constructor (onTime: () => void) {
+  /**
+   * It keeps the process alive unless told not to
+   */
+  constructor (onTime: () => void, { keepsAlive = true } = {}) {
     this.#onTime = onTime
+    this.#keepsAlive = keepsAlive
   }
 
   /**
@@ -21,18 +35,10 @@ export class EarliestTimer {
         this.#at = Infinity
         this.#onTime()
       }, Math.ceil(at - performance.now()))
-    }
-  }
 
-  /**
-   * Do not keep the process alive. In a browser, where a timer is a number, it does not
-   * anyway.
-   */
-  unref (): void {
-    const timer = this.#timer as { unref?(): void } | number | undefined
-
-    if (typeof timer === 'object') {
-      timer.unref?.()
+      if (!this.#keepsAlive) {
+        unref(this.#timer)
+      }
     }
   }
 

@@ -12,10 +12,11 @@ import type { Way } from '../parts/bulk/ways.ts'
 import type { Scenario, ScenarioInit } from '../parts/scenario.ts'
 import type { Target } from '../parts/targets.ts'
 
+const MIB = 1024 * 1024
+
 /**
  * In bytes. The last one is what the CPU time is shown for.
  */
-const MIB = 1024 * 1024
 const CHUNKS = [MIB, KIB_64]
 
 /**

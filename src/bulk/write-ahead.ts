@@ -51,7 +51,6 @@ export class WriteAhead {
   #onFlushed?: () => void
   readonly #limit: number
   readonly #maxBatch: number
-  readonly #minUncopied: number
   readonly #hasFrames: boolean
   readonly #stream: Stream
   readonly #init: WriteAheadInit
@@ -66,7 +65,6 @@ export class WriteAhead {
 
     // those of yamux say how much fits into one
     this.#hasFrames = (stream as Partial<AbstractStream>).maxMessageSize != null
-    this.#minUncopied = this.#hasFrames ? MIN_UNCOPIED : BLOCK
 
     stream.addEventListener('drain', this.#onDrain)
   }
@@ -86,7 +84,8 @@ export class WriteAhead {
    * Returns how many bytes were accepted
    */
   write (data: Uint8Array): number {
-    const accepted = data.byteLength < this.#minUncopied ? this.#copy(data) : this.#append(data)
+    const minUncopied = this.#hasFrames ? MIN_UNCOPIED : BLOCK
+    const accepted = data.byteLength < minUncopied ? this.#copy(data) : this.#append(data)
 
     if (!this.hasRoom) {
       this.#passOn()
