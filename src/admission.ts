@@ -29,6 +29,11 @@ export interface Request {
   settings: Settings
 
   /**
+   * Whether somebody asked libp2p for it, who knows nothing of this
+   */
+  isIntercepted: boolean
+
+  /**
    * The lower the earlier it was asked for
    */
   order: number

@@ -7,10 +7,12 @@
  * - early: identify is on its way, the handshake leaves at once
  * - full: libp2p negotiates
  */
-import { setMaxListeners } from '@libp2p/interface'
+import { ConnectionClosedError, setMaxListeners } from '@libp2p/interface'
 import { CustomProgressEvent } from 'progress-events'
 import { getMuxer, UnsuitedMuxerError } from './muxer-access.ts'
+import { optionFor } from './options.ts'
 import { abortable, onceClosed, openOutboundStream } from './outbound-stream.ts'
+import { errorOf } from './stream-close.ts'
 import type { Admission, Admitted, Applicant, Request } from './admission.ts'
 import type { OpenStreamOnOptions } from './index.ts'
 import type { KnownProtocols } from './known-protocols.ts'
@@ -41,6 +43,11 @@ export interface ConnectionOpenerInit {
   log: Logger
 
   /**
+   * Whether somebody is closing the connection
+   */
+  isClosing(connection: Connection): boolean
+
+  /**
    * libp2p's own `connection.newStream`
    */
   newStream(connection: Connection, protocols: string[], options?: NewStreamOptions): Promise<Stream>
@@ -53,6 +60,7 @@ export class ConnectionOpener {
   readonly #admission: Admission
   readonly #metrics: Metrics
   readonly #log: Logger
+  readonly #isClosing: ConnectionOpenerInit['isClosing']
   readonly #newStream: ConnectionOpenerInit['newStream']
   readonly #unsuited = new WeakSet<StreamMuxer>()
 
@@ -64,11 +72,16 @@ export class ConnectionOpener {
     this.#admission = init.admission
     this.#metrics = init.metrics
     this.#log = init.log
+    this.#isClosing = init.isClosing
     this.#newStream = init.newStream
   }
 
   async open (connection: Connection, request: Request): Promise<Stream> {
     const { protocols, options, settings } = request
+
+    if (this.#isClosing(connection)) {
+      throw new ConnectionClosedError(`Connection ${connection.id} is being closed`)
+    }
 
     const remembered = settings.resume ? await this.#findRemembered(connection) : undefined
 
@@ -79,14 +92,14 @@ export class ConnectionOpener {
       return this.#newStream(connection, protocols, options)
     }
 
-    const muxer = this.#findMuxer(connection, settings)
+    const muxer = this.#findMuxer(connection, request)
     let trusted: string | undefined
 
     const applicant: Applicant = {
       ...request,
       connection,
       needs: () => {
-        trusted = muxer == null ? undefined : this.#findTrusted(connection, protocols, settings, remembered)
+        trusted = muxer == null ? undefined : this.#findTrusted(connection, request, remembered)
 
         return {
           protocols: trusted == null ? protocols : [trusted],
@@ -126,8 +139,9 @@ export class ConnectionOpener {
   /**
    * The muxer of the connection, where the opener can use it
    */
-  #findMuxer (connection: Connection, settings: Settings): StreamMuxer | undefined {
-    const muxer = settings.negotiation === 'full' ? undefined : getMuxer(connection)
+  #findMuxer (connection: Connection, { protocols, options, settings }: Request): StreamMuxer | undefined {
+    const isFull = options.negotiateFully === true || protocols.some(protocol => optionFor(settings.negotiation, protocol) === 'full')
+    const muxer = isFull ? undefined : getMuxer(connection)
 
     if (muxer?.status === 'open' && !this.#unsuited.has(muxer)) {
       return muxer
@@ -135,16 +149,22 @@ export class ConnectionOpener {
   }
 
   /**
-   * The first of the protocols that the peer is taken to speak
+   * The one of the protocols that the peer is taken to speak, and that libp2p would
+   * select: programs that know nothing of this get no other one because it is known
    */
-  #findTrusted (connection: Connection, protocols: string[], { negotiation }: Settings, remembered: Set<string> | undefined): string | undefined {
-    const isTaken = (protocol: string): boolean => !this.#known.hasRefused(connection, protocol)
+  #findTrusted (connection: Connection, { protocols, settings, isIntercepted }: Request, remembered: Set<string> | undefined): string | undefined {
+    const [first = ''] = protocols
+    const isTaken = !this.#known.hasRefused(connection, first)
 
-    if (negotiation === 'always' && protocols.length === 1) {
-      return protocols.find(isTaken)
+    if (isTaken && protocols.length === 1 && optionFor(settings.negotiation, first) === 'always') {
+      return first
     }
 
-    return this.#known.find(connection, protocols) ?? protocols.find(protocol => remembered?.has(protocol) === true && isTaken(protocol) && this.#known.isPending(connection))
+    if (isTaken && remembered?.has(first) === true && this.#known.isPending(connection)) {
+      return first
+    }
+
+    return this.#known.firstChoice(connection, isIntercepted ? [first] : protocols)
   }
 
   /**
@@ -176,7 +196,7 @@ export class ConnectionOpener {
     }
 
     const others = protocols.slice(1)
-    const trusted = this.#known.find(connection, others)
+    const trusted = opening.isIntercepted ? undefined : this.#known.firstChoice(connection, others)
 
     return trusted == null ? this.#openFull(opening, others) : this.#openStream('optimistic', opening, trusted)
   }
@@ -224,7 +244,9 @@ export class ConnectionOpener {
   async #negotiateFull (connection: Connection, protocols: string[], options: OpenStreamOnOptions): Promise<Stream> {
     try {
       return await abortable(this.#newStream(connection, protocols, options), options.signal)
-    } catch (err: any) {
+    } catch (reason) {
+      const err = errorOf(reason)
+
       if (HANDSHAKE_ERRORS.includes(err.name)) {
         this.#metrics.failed(err)
       }
@@ -243,10 +265,11 @@ export class ConnectionOpener {
    */
   async #openEarly (opening: OpeningOnMuxer): Promise<Stream | undefined> {
     const [protocol = '', ...others] = opening.protocols
+    const preferred = opening.isIntercepted ? [] : others
 
     try {
       return await this.#openStream('early', opening, protocol, async stream => {
-        await this.#negotiations.confirm(opening, stream, others)
+        await this.#negotiations.confirm(opening, stream, preferred)
         opening.permit.negotiated()
       })
     } catch (err: any) {

@@ -134,3 +134,17 @@ export const REFUSED_DIAL_BACKOFF = [250, 500, 1_000]
  * gives a connection
  */
 export const SESSION_CLOSE_TIMEOUT = 1_000
+
+/**
+ * How long the end of a connection may take to be graceful, in ms - what libp2p gives it
+ *
+ * @see https://github.com/libp2p/js-libp2p/blob/main/packages/libp2p/src/connection.ts (CLOSE_TIMEOUT)
+ */
+export const CONNECTION_CLOSE_TIMEOUT = 1_000
+
+/**
+ * The same when a node is stopped
+ *
+ * @see https://github.com/libp2p/js-libp2p/blob/main/packages/libp2p/src/connection-manager/index.ts (stop)
+ */
+export const STOP_TIMEOUT = 500

@@ -75,6 +75,24 @@ export type Negotiation = 'identified' | 'always' | 'full'
 export type HalfClose = 'confirmed' | 'immediate'
 
 /**
+ * Which of the data that is written before the peer has confirmed the protocol leaves
+ * at once:
+ *
+ * - `'all'`: all of it
+ * - `'first'`: the first write. The others wait, and `stream.send` returns false. A
+ *   js-libp2p listener joins what it gets before its handler listens into one message,
+ *   and there are programs that take a message for a write. With stock, writes are
+ *   mostly messages of their own.
+ */
+export type EarlyWrites = 'all' | 'first'
+
+/**
+ * One for all protocols, or a function that is asked for each. Where it returns
+ * undefined the default is used.
+ */
+export type PerProtocol<T extends string> = T | ((protocol: string) => T | undefined)
+
+/**
  * Options of the service that each call can override
  */
 export interface NegotiationOptions {
@@ -85,7 +103,7 @@ export interface NegotiationOptions {
    * As in libp2p itself, it does not apply to a full negotiation that was given
    * a `signal`.
    *
-   * @default 10_000
+   * @default 10_000, or as long as the `signal` of the call lasts
    */
   negotiationTimeout?: number
 
@@ -95,7 +113,14 @@ export interface NegotiationOptions {
    *
    * @default 'immediate' if the peer guards its handlers, 'confirmed' otherwise
    */
-  halfClose?: HalfClose
+  halfClose?: PerProtocol<HalfClose>
+
+  /**
+   * Which writes leave before the peer has confirmed the protocol
+   *
+   * @default 'all', and 'first' for streams that were opened because of `intercept`
+   */
+  earlyWrites?: PerProtocol<EarlyWrites>
 
   /**
    * After a reconnect, trust what the peer said in its last identify message on
@@ -140,7 +165,7 @@ export interface StreamOpenerInit extends NegotiationOptions, QueueOptions {
    *
    * @default 'identified'
    */
-  negotiation?: Negotiation
+  negotiation?: PerProtocol<Negotiation>
 
   /**
    * How many streams of one protocol may be open on one connection, unless the call

@@ -94,6 +94,10 @@ export class KnownProtocols {
     return protocols.find(protocol => this.has(connection, protocol))
   }
 
+  firstChoice (connection: Connection, protocols: string[]): string | undefined {
+    return this.find(connection, protocols)
+  }
+
   has (connection: Connection, protocol: string): boolean {
     return this.#connections.get(connection)?.protocols.has(protocol) === true
   }

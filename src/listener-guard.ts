@@ -4,17 +4,13 @@
  * A dialer that sends the handshake, its data and the FIN in one go is within its
  * rights. But libp2p announces the FIN when it arrives, and that may be before the
  * handler listens: libp2p updates the peer store between the negotiation and
- * calling it, and the handler may take its time as well. `for await` and whoever
- * else waits for the announcement then waits for ever.
- *
- * So whoever begins to listen for the end of an inbound stream after it has come is
- * told nevertheless, once, after the data. The state of the stream, and everything
- * else about it, is as ever.
+ * calling it, and the handler may take its time as well. So handlers of inbound streams
+ * may come late.
  */
 import { LISTENER_GUARD_PROTOCOL } from './constants.ts'
+import { LateListeners } from './late-listeners.ts'
 import { getMuxer } from './muxer-access.ts'
-import { nextTurn } from './next-turn.ts'
-import type { InboundStream } from './muxer-access.ts'
+import type { EndingStream } from './late-listeners.ts'
 import type { Connection, Logger, Stream } from '@libp2p/interface'
 import type { Registrar } from '@libp2p/interface-internal'
 
@@ -59,7 +55,7 @@ export class ListenerGuard {
     const muxer = getMuxer(connection)
 
     if (muxer == null) {
-      this.#log('can not guard the streams of connection %s, so peers are not to rely on it', connection.id)
+      this.#log('cannot guard the streams of connection %s, so peers are not to rely on it', connection.id)
       this.stop().catch(err => {
         this.#log.error('could not remove %s - %e', LISTENER_GUARD_PROTOCOL, err)
       })
@@ -86,35 +82,15 @@ export class ListenerGuard {
   }
 }
 
-type AddEventListener = (type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions) => void
-
 /**
  * This stays as long as the stream: a handler that is late may be later than its
  * end
  */
-function guard (stream: InboundStream): void {
-  if (Object.hasOwn(stream, 'addEventListener')) {
-    return
+function guard (stream: EndingStream): void {
+  if (!Object.hasOwn(stream, 'addEventListener')) {
+    new LateListeners(stream).start()
+    holdEnd(stream)
   }
-
-  const addEventListener = stream.addEventListener as AddEventListener
-
-  stream.addEventListener = (type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions): void => {
-    addEventListener.call(stream, type, listener, options)
-
-    if (listener == null || !hasEnded(stream)) {
-      return
-    }
-
-    // listening for messages has handed out what there was by then
-    if (type === 'remoteCloseWrite' || (type === 'end' && stream.readableEnded)) {
-      nextTurn(() => { tell(stream, type, listener, options) })
-    } else if (type === 'end') {
-      nextTurn(() => { stream.maybeDispatchEnd?.() })
-    }
-  }
-
-  holdEnd(stream)
 }
 
 /**
@@ -122,7 +98,7 @@ function guard (stream: InboundStream): void {
  * end. While the protocol is negotiated that is not so: what came with the
  * handshake is put back afterwards.
  */
-function holdEnd (stream: InboundStream): void {
+function holdEnd (stream: EndingStream): void {
   const { maybeDispatchEnd } = stream
 
   if (maybeDispatchEnd != null) {
@@ -131,30 +107,5 @@ function holdEnd (stream: InboundStream): void {
         maybeDispatchEnd.call(stream)
       }
     }
-  }
-}
-
-function hasEnded ({ remoteWriteStatus, status }: Stream): boolean {
-  return remoteWriteStatus === 'closed' && status !== 'aborted' && status !== 'reset'
-}
-
-function tell (stream: Stream, type: 'remoteCloseWrite' | 'end', listener: EventListenerOrEventListenerObject, options?: boolean | AddEventListenerOptions): void {
-  const listeners = stream.listenerCount(type)
-
-  // it does not come a second time
-  stream.removeEventListener(type, listener as EventListener, options)
-
-  if (stream.listenerCount(type) === listeners) {
-    // who was listening has gone already
-    return
-  }
-
-  const evt = new CustomEvent(type)
-  Object.defineProperty(evt, 'target', { value: stream })
-
-  if (typeof listener === 'function') {
-    listener.call(stream, evt)
-  } else {
-    listener.handleEvent(evt)
   }
 }

@@ -8,12 +8,6 @@ import type { AbstractStream } from '@libp2p/utils'
  */
 export type MuxedStream = Stream & Pick<AbstractStream, 'onData' | 'onRemoteCloseWrite' | 'onTransportClosed' | 'sendCloseRead' | 'sendCloseWrite'>
 
-/**
- * Says that a stream has come to its end, once there is nothing left to read. A
- * method of `AbstractMessageStream` from `@libp2p/utils`, older ones do not have it.
- */
-export type InboundStream = Stream & { maybeDispatchEnd?(): void }
-
 const METHODS: Array<keyof MuxedStream> = ['onData', 'onRemoteCloseWrite', 'onTransportClosed', 'sendCloseRead', 'sendCloseWrite']
 
 /**
@@ -32,7 +26,7 @@ export function getMuxer (connection: Connection): StreamMuxer | undefined {
 }
 
 /**
- * The streams of a muxer can not carry the handshake
+ * The streams of a muxer cannot carry the handshake
  */
 export class UnsuitedMuxerError extends Error {
   override name = 'UnsuitedMuxerError'
@@ -43,12 +37,4 @@ export class UnsuitedMuxerError extends Error {
  */
 export function isMuxedStream (stream: Stream): stream is MuxedStream {
   return METHODS.every(method => typeof (stream as Partial<MuxedStream>)[method] === 'function')
-}
-
-/**
- * Whether the muxer sends the frames of all its streams one after the other, so
- * that none of them overtakes another one
- */
-export function deliversInOrder (muxer: StreamMuxer): boolean {
-  return muxer.protocol.startsWith('/yamux/') || muxer.protocol.startsWith('/mplex/')
 }

@@ -5,15 +5,22 @@ import { AbortError, ConnectionClosedError, UnsupportedProtocolError } from '@li
 import { raceSignal } from 'race-signal'
 import { LISTENER_GUARD_PROTOCOL, NEGOTIATION_TIMEOUT } from './constants.ts'
 import { Deadlines } from './deadlines.ts'
-import { HeldFins } from './held-fin.ts'
+import { HeldFins } from './held-fins.ts'
 import { probeListener } from './listener-probe.ts'
-import { deliversInOrder, getMuxer, isMuxedStream, UnsuitedMuxerError } from './muxer-access.ts'
+import { getMuxer, isMuxedStream, UnsuitedMuxerError } from './muxer-access.ts'
 import { untilNextTurn } from './next-turn.ts'
 import { OptimisticNegotiation } from './optimistic-negotiation.ts'
+import { optionFor } from './options.ts'
+import { errorOf } from './stream-close.ts'
+import type { WritesBeforeEcho } from './held-writes.ts'
 import type { KnownProtocols } from './known-protocols.ts'
 import type { Metrics } from './metrics.ts'
 import type { Settings } from './options.ts'
-import type { Connection, Logger, NewStreamOptions, Stream, StreamCloseEvent, StreamMuxer } from '@libp2p/interface'
+import type { Connection, Logger, NewStreamOptions, Stream, StreamCloseEvent, StreamMuxer, Upgrader } from '@libp2p/interface'
+
+export interface NegotiationsComponents {
+  upgrader: Upgrader
+}
 
 /**
  * What a stream is to be opened on, and how
@@ -23,6 +30,11 @@ export interface Opening {
   muxer: StreamMuxer
   options: NewStreamOptions
   settings: Settings
+
+  /**
+   * Whether it was opened by somebody who knows nothing of this
+   */
+  isIntercepted: boolean
 }
 
 interface Expectation {
@@ -36,20 +48,22 @@ interface Expectation {
 
 export class Negotiations {
   readonly #deadlines = new Deadlines()
-  readonly #running = new Set<OptimisticNegotiation>()
+  readonly #running = new Map<OptimisticNegotiation, Connection>()
   readonly #heldFins = new WeakMap<StreamMuxer, HeldFins>()
+  readonly #components: NegotiationsComponents
   readonly #known: KnownProtocols
   readonly #log: Logger
   readonly #metrics: Metrics
 
-  constructor (known: KnownProtocols, log: Logger, metrics: Metrics) {
+  constructor (components: NegotiationsComponents, known: KnownProtocols, log: Logger, metrics: Metrics) {
+    this.#components = components
     this.#known = known
     this.#log = log
     this.#metrics = metrics
   }
 
   stop (): void {
-    for (const negotiation of [...this.#running]) {
+    for (const negotiation of [...this.#running.keys()]) {
       negotiation.stop(new AbortError('The stream opener was stopped'))
     }
 
@@ -61,13 +75,15 @@ export class Negotiations {
    * with the first write, and nobody waits for the echo
    */
   trust (opening: Opening, stream: Stream): void {
-    this.#start(opening, stream, { isTrusted: () => true })
+    this.#start(opening, stream, this.#earlyWrites(opening, stream.protocol), { isTrusted: () => true })
   }
 
   /**
    * Identify may still be on its way: send the handshake at once, and resolve as
    * soon as identify names the protocol or the peer confirms it - so neither later
-   * than a full negotiation would, nor later than identify.
+   * than a full negotiation would, nor later than identify. As the echo is as far by
+   * then as that of a full negotiation, nothing is gained where the end of the stream
+   * has to wait for it: there everything does.
    *
    * Rejects with an UnsupportedProtocolError if the peer does not speak it, or if
    * identify names one of the others instead.
@@ -81,7 +97,7 @@ export class Negotiations {
     promise.catch(() => {})
 
     const onClose = (evt: StreamCloseEvent): void => {
-      reject(evt.error ?? new ConnectionClosedError('The stream was closed'))
+      reject(errorOf(evt))
     }
     stream.addEventListener('close', onClose)
 
@@ -98,16 +114,19 @@ export class Negotiations {
     const forgetListener = this.#known.onIdentified(connection, onIdentified)
 
     try {
-      this.#start(opening, stream, {
+      const negotiation = this.#start(opening, stream, this.#overtakes(connection) ? 'none' : this.#earlyWrites(opening, stream.protocol), {
         isTrusted: () => trusted,
         onConfirmed: () => { resolve('confirmed') }
-      }).flush()
+      })
+
+      negotiation.flush()
 
       // it may have arrived while the stream was created
       onIdentified()
 
       if (await raceSignal(promise, options.signal) === 'confirmed') {
         await this.#letHandlerStart(connection, stream.protocol)
+        negotiation.release()
       }
     } finally {
       forgetListener()
@@ -126,27 +145,56 @@ export class Negotiations {
     }
   }
 
-  #start ({ connection, muxer, settings }: Opening, stream: Stream, { isTrusted, onConfirmed }: Expectation): OptimisticNegotiation {
+  /**
+   * Something has become known about the peer of the connection
+   */
+  reconsider (connection: Connection): void {
+    for (const [negotiation, ofNegotiation] of this.#running) {
+      if (ofNegotiation === connection) {
+        negotiation.reconsider()
+      }
+    }
+  }
+
+  /**
+   * If there are streams of the connection that were closed, or written to, and the
+   * listener may not have come to them yet: resolves when it has
+   */
+  untilSent (connection: Connection): Promise<void> | undefined {
+    const sending = [...this.#running]
+      .filter(([, ofNegotiation]) => ofNegotiation === connection)
+      .map(([negotiation]) => negotiation.untilSent())
+      .filter(promise => promise != null)
+
+    if (sending.length > 0) {
+      return Promise.all(sending).then(async () => untilNextTurn())
+    }
+  }
+
+  #start ({ connection, muxer, options: { signal }, settings }: Opening, stream: Stream, earlyWrites: WritesBeforeEcho, { isTrusted, onConfirmed }: Expectation): OptimisticNegotiation {
     const { protocol } = stream
 
     if (!isMuxedStream(stream)) {
-      throw new UnsuitedMuxerError(`Streams of ${muxer.protocol} can not carry a handshake`)
+      throw new UnsuitedMuxerError(`Streams of ${muxer.protocol} cannot carry a handshake`)
     }
 
-    // where the peer does not lose the end of a stream there is no reason to wait
-    const halfClose = settings.halfClose ?? (this.#known.has(connection, LISTENER_GUARD_PROTOCOL) ? 'immediate' : 'confirmed')
+    if (stream.status !== 'open') {
+      throw new ConnectionClosedError(`Connection ${connection.id} was closed while a stream of ${protocol} was created on it`)
+    }
 
     const negotiation = new OptimisticNegotiation(stream, {
       protocol,
-      timeout: settings.negotiationTimeout ?? NEGOTIATION_TIMEOUT,
+      // as in libp2p, a signal says how long it may take
+      timeout: settings.negotiationTimeout ?? (signal == null ? NEGOTIATION_TIMEOUT : undefined),
+      signal,
       deadlines: this.#deadlines,
-      holdFin: halfClose === 'immediate'
-        ? undefined
-        : {
-            heldFins: this.#getHeldFins(muxer),
-            afterEcho: async () => this.#letHandlerStart(connection, protocol),
-            muxer
-          },
+      held: {
+        earlyWrites,
+        heldFins: this.#getHeldFins(connection, muxer),
+        seesEnd: () => this.#seesEnd(connection, protocol, settings),
+        afterEcho: async () => this.#letHandlerStart(connection, protocol),
+        muxer
+      },
       onConfirmed: () => {
         if (isTrusted() && !this.#known.has(connection, protocol)) {
           void this.#known.store(connection.remotePeer, protocol)
@@ -172,9 +220,26 @@ export class Negotiations {
       }
     })
 
-    this.#running.add(negotiation)
+    this.#running.set(negotiation, connection)
 
     return negotiation
+  }
+
+  /**
+   * Where the peer does not lose the end of a stream there is no reason to wait
+   */
+  #seesEnd (connection: Connection, protocol: string, settings: Settings): boolean {
+    const halfClose = optionFor(settings.halfClose, protocol)
+
+    return halfClose == null ? this.#known.has(connection, LISTENER_GUARD_PROTOCOL) : halfClose === 'immediate'
+  }
+
+  #earlyWrites ({ connection, muxer, settings, isIntercepted }: Opening, protocol: string): WritesBeforeEcho {
+    if (!this.#seesEnd(connection, protocol, settings) && this.#getHeldFins(connection, muxer)?.waitsForEnd(protocol) === true) {
+      return 'none'
+    }
+
+    return optionFor(settings.earlyWrites, protocol) ?? (isIntercepted ? 'first' : 'all')
   }
 
   /**
@@ -188,12 +253,20 @@ export class Negotiations {
   }
 
   /**
+   * Whether streams of the connection overtake each other. Those of a muxer that runs
+   * on one stream of bytes, as those that a node is configured with do, do not.
+   */
+  #overtakes ({ multiplexer }: Connection): boolean {
+    return multiplexer == null || !this.#components.upgrader.getStreamMuxers().has(multiplexer)
+  }
+
+  /**
    * Not every muxer has to hold them back
    */
-  #getHeldFins (muxer: StreamMuxer): HeldFins | undefined {
+  #getHeldFins (connection: Connection, muxer: StreamMuxer): HeldFins | undefined {
     let heldFins = this.#heldFins.get(muxer)
 
-    if (heldFins == null && !deliversInOrder(muxer)) {
+    if (heldFins == null && this.#overtakes(connection)) {
       heldFins = new HeldFins(async () => probeListener(muxer))
       this.#heldFins.set(muxer, heldFins)
     }

@@ -6,25 +6,28 @@
  * - unsent: the handshake waits for the first write
  * - expecting: it was sent, what is received belongs to the echo
  * - settled: the echo is in, or the stream was closed
- * - done: neither is a FIN being held back, the stream is the muxer's own again
+ * - done: nothing is being held back either, the stream is the muxer's own again
  *
  * It all happens in methods that are replaced on the one stream until that is
- * done, so there is no wrapper, and nothing to pay for afterwards.
+ * done, so there is no wrapper, and nothing to pay for afterwards. What stays is that
+ * readers may come late, see late-listeners.ts.
  *
  * @see https://github.com/libp2p/specs/issues/643
  * @see https://github.com/multiformats/go-multistream/blob/master/lazyClient.go
  */
-import { TimeoutError } from '@libp2p/interface'
-import { UnexpectedEOFError } from '@libp2p/utils'
+import { AbortError, ConnectionClosedError, TimeoutError } from '@libp2p/interface'
+import { StreamClosedError } from '@libp2p/utils'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { concat } from 'uint8arrays/concat'
 import { Echo } from './echo.ts'
-import { HeldFin } from './held-fin.ts'
+import { HeldWrites } from './held-writes.ts'
+import { LateListeners } from './late-listeners.ts'
 import { encodeHandshake } from './multistream-select.ts'
 import { nextTurn } from './next-turn.ts'
 import { hookStream } from './stream-hooks.ts'
+import { closeStream } from './stream-close.ts'
 import type { Deadlines } from './deadlines.ts'
-import type { HeldFinInit } from './held-fin.ts'
+import type { HeldWritesInit } from './held-writes.ts'
 import type { MuxedStream } from './muxer-access.ts'
 import type { Override } from './override.ts'
 import type { StreamMethods } from './stream-hooks.ts'
@@ -42,9 +45,14 @@ export interface OptimisticNegotiationInit {
   protocol: string
 
   /**
-   * How long the echo may take, in ms
+   * How long the echo may take, in ms - as long as the signal lasts if there is none
    */
-  timeout: number
+  timeout?: number
+
+  /**
+   * Ends the negotiation, and has no effect after it
+   */
+  signal?: AbortSignal
 
   /**
    * Of all negotiations
@@ -52,10 +60,9 @@ export interface OptimisticNegotiationInit {
   deadlines: Deadlines
 
   /**
-   * How the FIN of a stream that is closed before the echo stays behind it - by
-   * default it does not
+   * What stays behind the echo
    */
-  holdFin?: Omit<HeldFinInit, 'sendCloseWrite' | 'onReleased'>
+  held: Omit<HeldWritesInit, 'protocol' | 'original' | 'onReleased'>
 
   /**
    * The listener confirmed the protocol
@@ -86,12 +93,14 @@ export class OptimisticNegotiation {
   #state: 'unsent' | 'expecting' | 'settled' | 'done' = 'unsent'
   #receivedFin = false
   #readClosed = false
+  #sent?: PromiseWithResolvers<void>
   readonly #echo: Echo
   readonly #handshake: Uint8Array
   readonly #stream: MuxedStream
   readonly #init: OptimisticNegotiationInit
   readonly #hooks: Override<StreamMethods>
-  readonly #fin?: HeldFin
+  readonly #held: HeldWrites
+  readonly #lateListeners: LateListeners
   readonly #cancelFlush: () => void
 
   constructor (stream: MuxedStream, init: OptimisticNegotiationInit) {
@@ -100,16 +109,6 @@ export class OptimisticNegotiation {
     this.#handshake = encodeHandshake(init.protocol)
     this.#echo = new Echo(init.protocol, this.#handshake)
 
-    const { holdFin } = init
-    const fin = holdFin == null
-      ? undefined
-      : new HeldFin(stream, {
-        ...holdFin,
-        sendCloseWrite: async () => this.#hooks.original.sendCloseWrite.call(stream),
-        onReleased: () => { this.#finish() }
-      })
-
-    this.#fin = fin
     this.#hooks = hookStream(stream, {
       send: data => this.#send(data),
       close: async options => this.#close(options),
@@ -117,12 +116,24 @@ export class OptimisticNegotiation {
       onRemoteCloseWrite: () => { this.#onRemoteCloseWrite() },
       onTransportClosed: err => { this.#onTransportClosed(err) },
       sendCloseRead: async options => this.#sendCloseRead(options),
-      sendCloseWrite: fin == null ? undefined : async options => fin.sendCloseWrite(options)
+      sendCloseWrite: init.held.seesEnd() ? undefined : async options => this.#held.sendCloseWrite(options)
     })
 
-    stream.addEventListener('close', this.#onClose)
+    this.#held = new HeldWrites(stream, {
+      ...init.held,
+      protocol: init.protocol,
+      original: this.#hooks.original,
+      onReleased: () => { this.#finish() }
+    })
 
-    init.deadlines.add(this.#onTimeout, init.timeout)
+    this.#lateListeners = new LateListeners(stream).start()
+    stream.addEventListener('close', this.#onClose, { once: true })
+
+    if (init.timeout != null) {
+      init.deadlines.add(this.#onTimeout, init.timeout)
+    }
+
+    init.signal?.addEventListener('abort', this.#onAbort)
 
     // a dialer that only reads would leave a listener that speaks first waiting,
     // see https://github.com/libp2p/js-libp2p/issues/2321
@@ -141,49 +152,88 @@ export class OptimisticNegotiation {
    */
   flush (): void {
     if (this.#state === 'unsent') {
-      this.#sendHandshake()
+      this.#sendHandshake(this.#handshake)
     }
   }
 
   /**
+   * The listener's handler runs by now: hold nothing back any more
+   */
+  release (): void {
+    this.#held.release()
+  }
+
+  /**
+   * Something has become known about the listener
+   */
+  reconsider (): void {
+    this.#held.reconsider()
+  }
+
+  /**
+   * If the stream was written to, or closed, and not all of that has left, or the
+   * listener has not confirmed the protocol: resolves when that is so, or the stream
+   * is closed
+   */
+  untilSent (): Promise<void> | undefined {
+    if (this.#isSent() || !this.#held.isUsed) {
+      return
+    }
+
+    this.#sent ??= Promise.withResolvers()
+
+    return this.#sent.promise
+  }
+
+  /**
    * Leave nothing behind: a stream that was not confirmed is aborted with the
-   * error, a FIN that is being held back is sent
+   * error, what is being held back is sent
    */
   stop (err: Error): void {
     if (this.#isOpen()) {
       this.#stream.abort(err)
     } else {
-      this.#fin?.release()
+      this.#held.release()
     }
   }
 
-  #sendHandshake (data?: Uint8Array | Uint8ArrayList): boolean {
+  #sendHandshake (data: Uint8Array | Uint8ArrayList): boolean {
     this.#state = 'expecting'
     this.#cancelFlush()
-    this.#fin?.sent()
-
-    return this.#hooks.original.send.call(this.#stream, data == null ? this.#handshake : prepend(this.#handshake, data))
-  }
-
-  #send (data: Uint8Array | Uint8ArrayList): boolean {
-    if (this.#state === 'unsent') {
-      return this.#sendHandshake(data)
-    }
+    this.#held.handshakeSent()
 
     return this.#hooks.original.send.call(this.#stream, data)
   }
 
+  #send (data: Uint8Array | Uint8ArrayList): boolean {
+    if (this.#stream.writeStatus === 'writable' && this.#held.holdsNext) {
+      this.flush()
+
+      return this.#held.hold(data)
+    }
+
+    // where this throws, nothing has been sent
+    const sent = this.#state === 'unsent'
+      ? this.#sendHandshake(prepend(this.#handshake, data))
+      : this.#hooks.original.send.call(this.#stream, data)
+
+    this.#held.written()
+
+    return sent
+  }
+
   async #close (options?: AbortOptions): Promise<void> {
-    // it can not be sent any more afterwards
+    // it cannot be sent any more afterwards
     this.flush()
 
-    return this.#hooks.original.close.call(this.#stream, options)
+    if (!this.#held.close()) {
+      await closeStream(this.#stream, async () => this.#hooks.original.close.call(this.#stream, options))
+    }
   }
 
   #onData (data: Uint8Array | Uint8ArrayList): void {
     if (!this.#isOpen()) {
-      // the first byte of the answer
-      this.#fin?.release()
+      this.#held.answered()
       this.#hooks.original.onData.call(this.#stream, data)
       return
     }
@@ -209,7 +259,7 @@ export class OptimisticNegotiation {
       })
     }
 
-    this.#fin?.echoed()
+    this.#held.echoed()
     this.#init.onConfirmed()
     this.#finish()
 
@@ -231,7 +281,7 @@ export class OptimisticNegotiation {
 
   #onRemoteCloseWrite (): void {
     if (!this.#isOpen()) {
-      this.#fin?.release()
+      this.#held.answered()
       this.#hooks.original.onRemoteCloseWrite.call(this.#stream)
       return
     }
@@ -241,14 +291,14 @@ export class OptimisticNegotiation {
     this.#receivedFin = true
 
     queueMicrotask(() => {
-      this.#refuse(new UnexpectedEOFError(`The peer ended the stream before it had answered the handshake of ${this.#init.protocol}`))
+      this.#refuse(new StreamClosedError(`The peer ended the stream before it had answered the handshake of ${this.#init.protocol}`))
     })
   }
 
   #onTransportClosed (err?: Error): void {
     if (this.#isOpen()) {
-      // a reader must not take this for the end of the answer
-      err ??= new UnexpectedEOFError(`The connection was closed before the peer had answered the handshake of ${this.#init.protocol}`)
+      // a reader must not mistake this for the end of the answer
+      err ??= new ConnectionClosedError(`The connection was closed before the peer had answered the handshake of ${this.#init.protocol}`)
     }
 
     this.#hooks.original.onTransportClosed.call(this.#stream, err)
@@ -259,7 +309,7 @@ export class OptimisticNegotiation {
       return this.#hooks.original.sendCloseRead.call(this.#stream, options)
     }
 
-    // a muxer may not hand in any data after this, and a listener that can not
+    // a muxer may not hand in any data after this, and a listener that cannot
     // write the echo may not go on, so it waits for the echo, see
     // https://github.com/multiformats/go-multistream/pull/115
     this.#readClosed = true
@@ -269,16 +319,26 @@ export class OptimisticNegotiation {
     this.#refuse(new TimeoutError(`The peer did not answer the handshake of ${this.#init.protocol} within ${this.#init.timeout}ms`))
   }
 
+  readonly #onAbort = (): void => {
+    const { reason } = this.#init.signal ?? {}
+
+    if (reason?.name === 'TimeoutError') {
+      this.#refuse(new TimeoutError(`The peer did not answer the handshake of ${this.#init.protocol} before the signal was aborted`))
+    } else {
+      this.#stream.abort(reason instanceof Error ? reason : new AbortError())
+    }
+  }
+
   readonly #onClose = (evt: StreamCloseEvent): void => {
     const wasOpen = this.#isOpen()
-    const err = evt.error ?? new UnexpectedEOFError('The stream was closed')
 
+    this.#lateListeners.closed(evt)
     this.#settle()
-    this.#fin?.cancel(err)
+    this.#held.cancel()
     this.#finish()
 
     if (wasOpen && evt.local === false) {
-      this.#init.onRefused(err)
+      this.#init.onRefused(evt.error ?? new StreamClosedError('The stream was closed'))
     }
   }
 
@@ -290,17 +350,27 @@ export class OptimisticNegotiation {
   }
 
   #settle (): void {
-    this.#state = 'settled'
-    this.#init.deadlines.delete(this.#onTimeout)
-    this.#cancelFlush()
+    if (this.#isOpen()) {
+      this.#state = 'settled'
+      this.#init.deadlines.delete(this.#onTimeout)
+      this.#init.signal?.removeEventListener('abort', this.#onAbort)
+      this.#cancelFlush()
+    }
+  }
+
+  #isSent (): boolean {
+    return !this.#isOpen() && !this.#held.isHolding
   }
 
   #finish (): void {
-    if (this.#state === 'settled' && this.#fin?.released !== false) {
+    if (this.#state === 'settled' && this.#held.isReleased) {
       this.#state = 'done'
       this.#hooks.restore()
-      this.#stream.removeEventListener('close', this.#onClose)
       this.#init.onDone()
+    }
+
+    if (this.#sent != null && this.#isSent()) {
+      this.#sent.resolve()
     }
   }
 }

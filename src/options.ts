@@ -1,11 +1,12 @@
 import { InvalidParametersError } from '@libp2p/interface'
 import { MAX_MESSAGE_LENGTH, MAX_NEGOTIATIONS_PER_PEER, MAX_QUEUED_PER_PEER, MAX_STREAMS_PER_PROTOCOL, QUEUE_TIMEOUT } from './constants.ts'
-import type { OpenStreamOnOptions, StreamOpenerInit } from './index.ts'
+import type { OpenStreamOnOptions, PerProtocol, StreamOpenerInit } from './index.ts'
 
 type CallOptions = Omit<OpenStreamOnOptions, 'onProgress'>
 
 const NEGOTIATIONS = ['identified', 'always', 'full']
 const HALF_CLOSES = ['confirmed', 'immediate']
+const EARLY_WRITES = ['all', 'first']
 
 const textEncoder = new TextEncoder()
 
@@ -20,8 +21,11 @@ const MAX_TIMEOUT = 2 ** 31 - 1
  *
  * - `negotiationTimeout`, as libp2p has a default of its own
  * - `halfClose`, as it depends on the peer
+ * - `earlyWrites`, as it depends on who opens the stream
  */
-export type Settings = Required<Omit<StreamOpenerInit, 'negotiationTimeout' | 'halfClose'>> & Pick<StreamOpenerInit, 'negotiationTimeout' | 'halfClose'>
+type Dependent = 'negotiationTimeout' | 'halfClose' | 'earlyWrites'
+
+export type Settings = Required<Omit<StreamOpenerInit, Dependent>> & Pick<StreamOpenerInit, Dependent>
 
 const DEFAULTS: Settings = {
   negotiation: 'identified',
@@ -63,6 +67,19 @@ export function checkCount (name: string, value: number | undefined, least: numb
   }
 }
 
+/**
+ * What an option is for the protocol
+ */
+export function optionFor <T extends string> (option: PerProtocol<T> | undefined, protocol: string): T | undefined {
+  return typeof option === 'function' ? option(protocol) : option
+}
+
+function checkPerProtocol (name: string, value: PerProtocol<string> | undefined, values: string[]): void {
+  if (typeof value !== 'function') {
+    checkOneOf(name, value, values)
+  }
+}
+
 function checkIntercept (intercept: StreamOpenerInit['intercept']): void {
   if (Array.isArray(intercept)) {
     if (intercept.length > 0) {
@@ -77,7 +94,7 @@ function checkIntercept (intercept: StreamOpenerInit['intercept']): void {
  * What a call sets goes before the settings of the service
  */
 export function readCallOptions (options: CallOptions, settings: Settings = DEFAULTS): Settings {
-  const { negotiationTimeout, halfClose, resume, queue, queueTimeout, priority, maxOutboundStreams } = options
+  const { negotiationTimeout, halfClose, earlyWrites, resume, queue, queueTimeout, priority, maxOutboundStreams } = options
 
   if (priority != null && !Number.isFinite(priority)) {
     reject('priority', priority, 'a number')
@@ -86,7 +103,7 @@ export function readCallOptions (options: CallOptions, settings: Settings = DEFA
   checkCount('maxOutboundStreams', maxOutboundStreams, 0)
 
   // nearly every call
-  if (negotiationTimeout == null && halfClose == null && resume == null && queue == null && queueTimeout == null) {
+  if (negotiationTimeout == null && halfClose == null && earlyWrites == null && resume == null && queue == null && queueTimeout == null) {
     return settings
   }
 
@@ -94,12 +111,14 @@ export function readCallOptions (options: CallOptions, settings: Settings = DEFA
   checkTimeout('queueTimeout', queueTimeout)
   checkBoolean('resume', resume)
   checkBoolean('queue', queue)
-  checkOneOf('halfClose', halfClose, HALF_CLOSES)
+  checkPerProtocol('halfClose', halfClose, HALF_CLOSES)
+  checkPerProtocol('earlyWrites', earlyWrites, EARLY_WRITES)
 
   return {
     ...settings,
     negotiationTimeout: negotiationTimeout ?? settings.negotiationTimeout,
     halfClose: halfClose ?? settings.halfClose,
+    earlyWrites: earlyWrites ?? settings.earlyWrites,
     resume: resume ?? settings.resume,
     queue: queue ?? settings.queue,
     queueTimeout: queueTimeout ?? settings.queueTimeout
@@ -107,7 +126,7 @@ export function readCallOptions (options: CallOptions, settings: Settings = DEFA
 }
 
 export function readInit (init: StreamOpenerInit): Settings {
-  checkOneOf('negotiation', init.negotiation, NEGOTIATIONS)
+  checkPerProtocol('negotiation', init.negotiation, NEGOTIATIONS)
   checkCount('maxStreamsPerProtocol', init.maxStreamsPerProtocol, 1)
   checkCount('maxNegotiationsPerPeer', init.maxNegotiationsPerPeer, 1)
   checkCount('maxQueuedPerPeer', init.maxQueuedPerPeer, 0)

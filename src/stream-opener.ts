@@ -1,6 +1,9 @@
 import { isPeerId, serviceCapabilities, serviceDependencies } from '@libp2p/interface'
+import { raceSignal } from 'race-signal'
 import { Admission } from './admission.ts'
 import { ConnectionOpener } from './connection-opener.ts'
+import { STOP_TIMEOUT } from './constants.ts'
+import { GracefulClose } from './graceful-close.ts'
 import { Intercept } from './intercept.ts'
 import { KnownProtocols } from './known-protocols.ts'
 import { ListenerGuard } from './listener-guard.ts'
@@ -32,6 +35,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
   readonly #negotiations: Negotiations
   readonly #admission: Admission
   readonly #intercept: Intercept
+  readonly #gracefulClose: GracefulClose
   readonly #guard: ListenerGuard
   readonly #opener: ConnectionOpener
 
@@ -48,10 +52,11 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
     this.#settings = settings
     this.#log = components.logger.forComponent('libp2p:stream-opener')
     this.#metrics = new Metrics(components.metrics, () => this.#admission.queued)
-    this.#known = new KnownProtocols(components, this.#log, connection => { this.#admission.reconsider(connection) })
-    this.#negotiations = new Negotiations(this.#known, this.#log, this.#metrics)
+    this.#known = new KnownProtocols(components, this.#log, connection => { this.#onNews(connection) })
+    this.#negotiations = new Negotiations(components, this.#known, this.#log, this.#metrics)
     this.#admission = new Admission(components, settings, this.#log, this.#metrics)
     this.#intercept = new Intercept(settings.intercept, async (...args) => this.#openIntercepted(...args))
+    this.#gracefulClose = new GracefulClose(connection => this.#negotiations.untilSent(connection))
     this.#guard = new ListenerGuard(components, this.#log)
     this.#opener = new ConnectionOpener(components, {
       known: this.#known,
@@ -59,6 +64,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
       admission: this.#admission,
       metrics: this.#metrics,
       log: this.#log,
+      isClosing: connection => this.#gracefulClose.isClosing(connection),
       newStream: async (...args) => this.#intercept.newStream(...args)
     })
   }
@@ -103,24 +109,50 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
     await guarding
   }
 
+  /**
+   * Listeners of this node go first when libp2p stops, and connections with them
+   */
+  async beforeStop (): Promise<void> {
+    await this.#untilSent(this.#connectionManager.getConnections())
+  }
+
   async stop (): Promise<void> {
     const { events } = this.#components
+    const connections = this.#connectionManager.getConnections()
+
+    // libp2p closes them at the same time
+    await this.#untilSent(connections)
 
     this.#started = false
     this.#known.stop()
     this.#admission.stop()
     this.#negotiations.stop()
     this.#intercept.stop()
+    this.#gracefulClose.stop()
 
     events.removeEventListener('connection:open', this.#onConnectionOpen)
     events.removeEventListener('connection:close', this.#onConnectionClose)
-    this.#connectionManager.getConnections().forEach(connection => { this.#guard.delete(connection) })
+    connections.forEach(connection => { this.#guard.delete(connection) })
 
     await Promise.all([this.#bulk?.stop(), this.#guard.stop()])
   }
 
+  async #untilSent (connections: Connection[]): Promise<void> {
+    const sending = connections.map(connection => this.#negotiations.untilSent(connection)).filter(sent => sent != null)
+
+    if (sending.length > 0) {
+      await raceSignal(Promise.all(sending), AbortSignal.timeout(STOP_TIMEOUT)).catch(() => {})
+    }
+  }
+
+  #onNews (connection: Connection): void {
+    this.#admission.reconsider(connection)
+    this.#negotiations.reconsider(connection)
+  }
+
   #add (connection: Connection): void {
     this.#guard.add(connection)
+    this.#gracefulClose.add(connection)
 
     if (this.#settings.intercept !== false) {
       this.#intercept.add(connection)
@@ -134,6 +166,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
   readonly #onConnectionClose = ({ detail: connection }: CustomEvent<Connection>): void => {
     this.#admission.closed(connection)
     this.#intercept.delete(connection)
+    this.#gracefulClose.delete(connection)
   }
 
   status (): PeerStatus[]
@@ -230,6 +263,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
       protocols: readProtocols(protocols),
       settings: readCallOptions(options, this.#settings),
       options,
+      isIntercepted: false,
       order: this.#requests++
     }
   }
@@ -247,6 +281,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
         protocols: [...new Set(protocols)],
         settings: mayWait ? this.#settings : { ...this.#settings, queue: false },
         options,
+        isIntercepted: true,
         order: this.#requests++
       })
     } catch (err: any) {

@@ -3,7 +3,8 @@ import { runInNewContext } from 'node:vm'
 import { pEvent } from 'p-event'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { Echo } from '../src/echo.ts'
-import { HeldFin } from '../src/held-fin.ts'
+import { HeldWrites } from '../src/held-writes.ts'
+
 import { KnownProtocols } from '../src/known-protocols.ts'
 import { OptimisticNegotiation } from '../src/optimistic-negotiation.ts'
 import { PeerLimits } from '../src/peer-limits.ts'
@@ -126,7 +127,7 @@ describe.each(SOCKET_TRANSPORTS)('over %s, to a listener in another process', tr
 
     // libp2p itself keeps connections and streams for some seconds, in timers, so
     // the heap as a whole says nothing
-    for (const ours of [OptimisticNegotiation, HeldFin, Echo, PeerLimits, Permit, Slots]) {
+    for (const ours of [OptimisticNegotiation, HeldWrites, Echo, PeerLimits, Permit, Slots]) {
       expect(queryObjects(ours, { format: 'count' })).to.equal(0)
     }
 

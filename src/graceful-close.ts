@@ -1,0 +1,82 @@
+/**
+ * Lets messages arrive that were sent right before their connection is closed.
+ *
+ * With stock a stream is confirmed when it is handed out, so the listener has called
+ * the handler before the first write, and `connection.close()` sends what is left. A
+ * listener that gets handshake, data, FIN and the muxer's GoAway in one go cannot write
+ * its echo any more, and never calls the handler. So whoever closes a connection waits
+ * for the echoes of streams that were written to or closed, as long as libp2p itself
+ * gives the end of a connection. `hangUp`, and libp2p when it stops, end up here, too.
+ */
+import { setMaxListeners } from '@libp2p/interface'
+import { raceSignal } from 'race-signal'
+import { CONNECTION_CLOSE_TIMEOUT } from './constants.ts'
+import { override } from './override.ts'
+import type { Override } from './override.ts'
+import type { AbortOptions, Connection } from '@libp2p/interface'
+
+type Close = Pick<Connection, 'close'>
+
+export class GracefulClose {
+  readonly #untilSent: (connection: Connection) => Promise<void> | undefined
+  readonly #overrides = new Map<Connection, Override<Close>>()
+  readonly #closing = new Set<Connection>()
+
+  /**
+   * The function returns a promise if there is something to wait for
+   */
+  constructor (untilSent: (connection: Connection) => Promise<void> | undefined) {
+    this.#untilSent = untilSent
+  }
+
+  add (connection: Connection): void {
+    if (this.#overrides.has(connection)) {
+      return
+    }
+
+    const closing: Override<Close> = override<Close>(connection, {
+      close: async options => closing.original.close.call(connection, await this.#wait(connection, options))
+    })
+
+    this.#overrides.set(connection, closing)
+  }
+
+  delete (connection: Connection): void {
+    this.#overrides.get(connection)?.restore()
+    this.#overrides.delete(connection)
+    this.#closing.delete(connection)
+  }
+
+  /**
+   * Whether somebody closes the connection, so that nothing is to be opened on it
+   */
+  isClosing (connection: Connection): boolean {
+    return this.#closing.has(connection)
+  }
+
+  stop (): void {
+    for (const connection of [...this.#overrides.keys()]) {
+      this.delete(connection)
+    }
+  }
+
+  /**
+   * Returns what is left of the time for libp2p
+   */
+  async #wait (connection: Connection, options: AbortOptions = {}): Promise<AbortOptions> {
+    const sent = this.#untilSent(connection)
+
+    if (sent == null) {
+      return options
+    }
+
+    const signal = options.signal ?? AbortSignal.timeout(CONNECTION_CLOSE_TIMEOUT)
+
+    setMaxListeners(Infinity, signal)
+    this.#closing.add(connection)
+
+    await raceSignal(sent, signal).catch(() => {})
+
+    return { ...options, signal }
+  }
+}

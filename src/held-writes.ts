@@ -1,0 +1,342 @@
+/**
+ * What a stream was given to send, but keeps back until the listener can take it: the
+ * FIN, and writes that are to arrive as messages of their own.
+ *
+ * A stock js-libp2p listener loses a FIN that is processed before the protocol's
+ * handler has attached its listeners: `for await (const chunk of stream)` then never
+ * ends. And it joins what has arrived by then into one message. Between writing the
+ * echo and calling the handler it updates its peer store. A stock dialer does the same
+ * after reading the echo, which makes what it sends come late enough, and so this one
+ * does, too. The first byte of the answer, or the listener's own FIN, says that the
+ * handler runs.
+ *
+ * A FIN with data behind the echo is what a stock dialer sends. By itself, and where
+ * streams overtake each other, it comes too early, see held-fins.ts.
+ */
+import { StreamBufferError } from '@libp2p/interface'
+import { Uint8ArrayList } from 'uint8arraylist'
+import type { HeldFins } from './held-fins.ts'
+import type { EarlyWrites } from './index.ts'
+import type { MuxedStream } from './muxer-access.ts'
+import type { StreamMethods } from './stream-hooks.ts'
+import type { AbortOptions, StreamMuxer } from '@libp2p/interface'
+
+/**
+ * Which writes leave before the echo: all of them, only the first one, or none, as
+ * with stock
+ */
+export type WritesBeforeEcho = EarlyWrites | 'none'
+
+export interface HeldWritesInit {
+  protocol: string
+
+  /**
+   * A muxer that is closing does not wait
+   */
+  muxer: Pick<StreamMuxer, 'status'>
+
+  earlyWrites: WritesBeforeEcho
+
+  /**
+   * Whether the listener sees the end of a stream however early it comes - it may say
+   * so at any time
+   */
+  seesEnd(): boolean
+
+  /**
+   * Where the muxer's streams overtake each other: those of the connection that are
+   * being held
+   */
+  heldFins?: HeldFins
+
+  /**
+   * Takes as long as the listener needs from the echo to the handler
+   */
+  afterEcho(): Promise<unknown>
+
+  /**
+   * The methods of the stream that send
+   */
+  original: Pick<StreamMethods, 'send' | 'close' | 'sendCloseWrite'>
+
+  /**
+   * Called once, when nothing is held back any longer
+   */
+  onReleased(): void
+}
+
+export class HeldWrites {
+  #sentAt = 0
+  #echoedAt?: number
+  #hasWritten = false
+  #isReleased = false
+  #finIsDue = false
+  #bytes = 0
+
+  /**
+   * Whether the muxer cannot take more, apart from what is held
+   */
+  #muxerNeedsDrain = false
+
+  readonly #writes: Uint8ArrayList[] = []
+  readonly #stream: MuxedStream
+  readonly #init: HeldWritesInit
+
+  constructor (stream: MuxedStream, init: HeldWritesInit) {
+    this.#stream = stream
+    this.#init = init
+  }
+
+  get isReleased (): boolean {
+    return this.#isReleased
+  }
+
+  get protocol (): string {
+    return this.#init.protocol
+  }
+
+  /**
+   * When the echo arrived, as of `performance.now()`
+   */
+  get echoedAt (): number {
+    return this.#echoedAt ?? Infinity
+  }
+
+  /**
+   * Whether the stream was written to, or closed
+   */
+  get isUsed (): boolean {
+    return this.#hasWritten || this.#finIsDue || this.#writes.length > 0
+  }
+
+  get isHolding (): boolean {
+    return !this.#isReleased && (this.#finIsDue || this.#writes.length > 0)
+  }
+
+  /**
+   * Whether the next write has to wait. Where none may leave that is for the sake of
+   * the end.
+   */
+  get holdsNext (): boolean {
+    const { earlyWrites, seesEnd } = this.#init
+
+    if (this.#isReleased || earlyWrites === 'all') {
+      return false
+    }
+
+    return this.#writes.length > 0 || (earlyWrites === 'first' ? this.#hasWritten : !seesEnd())
+  }
+
+  /**
+   * The handshake has been sent
+   */
+  handshakeSent (): void {
+    this.#sentAt = performance.now()
+  }
+
+  /**
+   * A write has been sent
+   */
+  written (): void {
+    this.#hasWritten = true
+  }
+
+  /**
+   * Returns false, as `stream.send` does for what waits for room. `drain` follows.
+   */
+  hold (data: Uint8Array | Uint8ArrayList): false {
+    const stream = this.#stream
+    // what `stream.send` throws for
+    const write = new Uint8ArrayList(data)
+
+    if (this.#writes.length === 0) {
+      this.#startHolding()
+    }
+
+    this.#writes.push(write)
+    this.#bytes += write.byteLength
+
+    if (stream.writeBufferLength > (stream.maxWriteBufferLength ?? Infinity)) {
+      stream.abort(new StreamBufferError(`Write buffer length of ${stream.writeBufferLength} exceeded limit of ${stream.maxWriteBufferLength}, the peer has not confirmed ${this.#init.protocol} yet`))
+    }
+
+    return false
+  }
+
+  /**
+   * The stream is closed while writes are held. As far as its user is concerned that
+   * takes no time, the end follows what is held. Returns false where nothing is.
+   */
+  close (): boolean {
+    if (this.#writes.length === 0) {
+      return false
+    }
+
+    if (this.#init.muxer.status !== 'open') {
+      this.release()
+      return false
+    }
+
+    this.#finIsDue = true
+    this.#stream.writeStatus = 'closed'
+
+    return true
+  }
+
+  /**
+   * The FIN is due: sends it, or returns when it will be sent
+   */
+  async sendCloseWrite (options?: AbortOptions): Promise<void> {
+    const { muxer, heldFins, original, seesEnd } = this.#init
+
+    if (this.#isReleased || muxer.status !== 'open' || seesEnd()) {
+      this.#finish()
+
+      return original.sendCloseWrite.call(this.#stream, options)
+    }
+
+    this.#finIsDue = true
+
+    if (this.#echoedAt != null) {
+      heldFins?.add(this)
+    }
+  }
+
+  /**
+   * The listener's echo has arrived
+   */
+  echoed (): void {
+    const { earlyWrites, heldFins, seesEnd } = this.#init
+
+    this.#echoedAt = performance.now()
+    heldFins?.answered(this.#sentAt)
+
+    if (this.#writes.length > 0 || earlyWrites === 'none' || (this.#finIsDue && heldFins == null)) {
+      void this.#init.afterEcho().then(() => { this.release() })
+    } else if (heldFins == null || seesEnd()) {
+      this.release()
+    } else if (this.#finIsDue) {
+      heldFins.add(this)
+    }
+  }
+
+  /**
+   * The listener has answered, so the handler runs
+   */
+  answered (): void {
+    if (!this.#isReleased) {
+      this.#init.heldFins?.answersEarly(this.#init.protocol)
+      this.release()
+    }
+  }
+
+  /**
+   * The listener may have said that it sees the end however early it comes
+   */
+  reconsider (): void {
+    const { earlyWrites, seesEnd } = this.#init
+
+    if (this.isHolding && seesEnd() && (earlyWrites !== 'first' || this.#writes.length === 0)) {
+      this.release()
+    }
+  }
+
+  /**
+   * Send what is held, and hold nothing any more
+   */
+  release (): void {
+    const { original } = this.#init
+    const stream = this.#stream
+    const writes = this.#writes.splice(0)
+    const finIsDue = this.#finIsDue
+
+    if (this.#isReleased) {
+      return
+    }
+
+    this.#finish()
+
+    try {
+      if (writes.length > 0) {
+        this.#stopHolding()
+
+        for (const data of writes) {
+          original.send.call(stream, data)
+        }
+      }
+
+      if (finIsDue) {
+        this.#end(writes.length > 0)
+      } else if (writes.length > 0 && !stream.writableNeedsDrain) {
+        stream.safeDispatchEvent('drain')
+      }
+    } catch (err) {
+      // the muxer could not send it and has aborted the stream
+      stream.log.error('could not send what was held back - %e', err)
+    }
+  }
+
+  /**
+   * The stream was closed
+   */
+  cancel (): void {
+    if (this.#writes.length > 0) {
+      this.#writes.length = 0
+      this.#stopHolding()
+    }
+
+    this.#finish()
+  }
+
+  #end (closesFirst: boolean): void {
+    const { close, sendCloseWrite } = this.#init.original
+
+    const ending = closesFirst ? close.call(this.#stream) : sendCloseWrite.call(this.#stream)
+
+    ending.catch(err => {
+      this.#stream.log.error('could not close the writable end - %e', err)
+    })
+  }
+
+  #startHolding (): void {
+    const stream = this.#stream
+    const { writeBufferLength } = stream
+
+    this.#muxerNeedsDrain = stream.writableNeedsDrain
+    stream.writableNeedsDrain = true
+    stream.addEventListener('drain', this.#onDrain)
+
+    // those who look at it wait for it to become less
+    Object.defineProperty(stream, 'writeBufferLength', { configurable: true, get: () => this.#bytes + (this.#muxerNeedsDrain ? writeBufferLength : 0) })
+  }
+
+  #stopHolding (): void {
+    const stream = this.#stream
+
+    stream.removeEventListener('drain', this.#onDrain)
+    delete (stream as Partial<typeof stream>).writeBufferLength
+
+    if (stream.status === 'open') {
+      stream.writableNeedsDrain = this.#muxerNeedsDrain
+      stream.writeStatus = 'writable'
+    }
+  }
+
+  /**
+   * The muxer can take more, but what is held stays held
+   */
+  readonly #onDrain = (): void => {
+    this.#muxerNeedsDrain = false
+    this.#stream.writableNeedsDrain = true
+  }
+
+  #finish (): void {
+    if (this.#isReleased) {
+      return
+    }
+
+    this.#isReleased = true
+    this.#init.heldFins?.delete(this)
+    this.#init.onReleased()
+  }
+}

@@ -1,0 +1,43 @@
+import { ConnectionClosedError } from '@libp2p/interface'
+import { nextTurn } from './next-turn.ts'
+import type { Stream, StreamCloseEvent } from '@libp2p/interface'
+
+/**
+ * What waits for the end of a stream in `@libp2p/utils` is rejected with the event
+ * itself
+ */
+export function errorOf (reason: unknown): Error {
+  if (reason instanceof Error) {
+    return reason
+  }
+
+  return (reason as Partial<StreamCloseEvent> | undefined)?.error ?? new ConnectionClosedError('The stream was closed')
+}
+
+/**
+ * Closes a stream that may be aborted meanwhile: `AbstractStream.close` waits for ever
+ * for the room that data which was thrown away then would have needed, and rejects with
+ * what is not an Error
+ */
+export async function closeStream (stream: Stream, close: () => Promise<void>): Promise<void> {
+  if (stream.writeBufferLength === 0 && !stream.writableNeedsDrain) {
+    return close()
+  }
+
+  const { promise, reject } = Promise.withResolvers<never>()
+  const onClose = (evt: StreamCloseEvent): void => {
+    // it may be what was waited for
+    nextTurn(() => { reject(errorOf(evt)) })
+  }
+
+  promise.catch(() => {})
+  stream.addEventListener('close', onClose)
+
+  try {
+    await Promise.race([close(), promise])
+  } catch (err) {
+    throw errorOf(err)
+  } finally {
+    stream.removeEventListener('close', onClose)
+  }
+}
