@@ -20,7 +20,8 @@ export const NEGOTIATION_TIMEOUT = 10_000
 
 /**
  * How long the FIN stays behind the echo on muxers whose streams do not wait
- * for each other until the listener is probed, in ms
+ * for each other until the listener is probed, in ms, where answers have come before
+ * the FIN until now
  *
  * Measured over QUIC against stock js-libp2p handlers that use `for await`, 20
  * streams at a time: with 10 ms and no probe 97% of them saw the end of the stream,
@@ -28,6 +29,12 @@ export const NEGOTIATION_TIMEOUT = 10_000
  * times as many busy processes as cores 9 of 16,000 did not with 100 ms.
  */
 export const FIN_DELAY = 100
+
+/**
+ * How long the FIN stays behind the data where it is to be learnt which of the two is
+ * answered, in round trips
+ */
+export const FIN_LAG = 0.2
 
 /**
  * The key in a peer's metadata under which the protocols of its last identify

@@ -10,22 +10,28 @@
  *   is waited for before that, for FIN_DELAY.
  *
  * The probe is a round trip more than a stock dialer needs, whose data and FIN come
- * together after the echo. So where a protocol's answer has not come before the FIN had
- * to go, its next streams on the connection are negotiated as a stock dialer does.
+ * together after the echo. So where the answers of a protocol have turned out to wait
+ * for the end of the request, its next streams on the connection are negotiated as a
+ * stock dialer does.
  */
 import { FIN_DELAY } from './constants.ts'
 import type { HeldWrites } from './held-writes.ts'
 
 export class HeldFins {
   #isProbing = false
+
+  /**
+   * The shortest one until now, in ms
+   */
+  #roundTrip = Infinity
   #timer?: ReturnType<typeof setTimeout>
   readonly #fins = new Set<HeldWrites>()
 
   /**
-   * What the answers of a protocol have been until now: whether they come before the
-   * end of the request
+   * When the answers of each protocol have come until now: certainly before the end of
+   * the request, too soon after it to be because of it, or later
    */
-  readonly #isEarly = new Map<string, boolean>()
+  readonly #answers = new Map<string, 'early' | 'soon' | 'late'>()
   readonly #probe: () => Promise<void>
 
   /**
@@ -37,14 +43,29 @@ export class HeldFins {
   }
 
   /**
-   * Whether the answer of the protocol seems to come after the end of the request
+   * Whether the answers of the protocol have come after the end of the request
    */
   waitsForEnd (protocol: string): boolean {
-    return this.#isEarly.get(protocol) === false
+    return this.#answers.get(protocol) === 'late'
   }
 
-  answersEarly (protocol: string): void {
-    this.#isEarly.set(protocol, true)
+  /**
+   * Whether it is to be found out when the answers of the protocol come
+   */
+  learns (protocol: string): boolean {
+    return this.#answers.get(protocol) !== 'early' && this.#answers.get(protocol) !== 'late'
+  }
+
+  /**
+   * The stream of the protocol was answered so long after its FIN, in ms, if that had
+   * been sent
+   */
+  learn (protocol: string, sinceFin?: number): void {
+    if (sinceFin == null) {
+      this.#answers.set(protocol, 'early')
+    } else if (this.#answers.get(protocol) !== 'early') {
+      this.#answers.set(protocol, this.#isProbing || sinceFin < this.#roundTrip * 0.9 ? 'soon' : 'late')
+    }
   }
 
   /**
@@ -68,19 +89,13 @@ export class HeldFins {
    * finished what it had to do for the echoes that had arrived by then
    */
   answered (sentAt: number): void {
+    this.#roundTrip = Math.min(this.#roundTrip, performance.now() - sentAt)
+
     for (const fin of [...this.#fins]) {
       if (fin.echoedAt < sentAt) {
-        this.#release(fin)
+        fin.releaseFin()
       }
     }
-  }
-
-  #release (fin: HeldWrites): void {
-    if (!this.#isEarly.has(fin.protocol)) {
-      this.#isEarly.set(fin.protocol, false)
-    }
-
-    fin.release()
   }
 
   #schedule (): void {
@@ -96,27 +111,44 @@ export class HeldFins {
   }
 
   #dueAt ({ protocol, echoedAt }: HeldWrites): number {
-    return this.#isEarly.get(protocol) === true ? echoedAt + FIN_DELAY : echoedAt
+    return this.#answers.get(protocol) === 'early' ? echoedAt + FIN_DELAY : echoedAt
+  }
+
+  /**
+   * Find out how long a round trip takes. The first handshake of a connection does not
+   * show it, as the listener may still be setting that up.
+   */
+  measure (): void {
+    if (!this.#isProbing) {
+      void this.#runProbe()
+    }
   }
 
   async #run (): Promise<void> {
     const now = performance.now()
     const due = [...this.#fins].filter(fin => this.#dueAt(fin) <= now)
 
-    this.#isProbing = due.length > 0
-
-    if (this.#isProbing) {
-      try {
-        await this.#probe()
-        this.answered(now)
-      } catch {
-        // it does not answer anything, so it may as well have the FINs
-      }
-
-      this.#isProbing = false
-      due.forEach(fin => { this.#release(fin) })
+    if (due.length > 0 && !this.#isProbing) {
+      await this.#runProbe()
+      due.forEach(fin => { fin.releaseFin() })
     }
 
+    this.#schedule()
+  }
+
+  async #runProbe (): Promise<void> {
+    const sentAt = performance.now()
+
+    this.#isProbing = true
+
+    try {
+      await this.#probe()
+      this.answered(sentAt)
+    } catch {
+      // it does not answer anything, so it may as well have the FINs
+    }
+
+    this.#isProbing = false
     this.#schedule()
   }
 }

@@ -10,11 +10,12 @@
  * does, too. The first byte of the answer, or the listener's own FIN, says that the
  * handler runs.
  *
- * A FIN with data behind the echo is what a stock dialer sends. By itself, and where
- * streams overtake each other, it comes too early, see held-fins.ts.
+ * A FIN behind data that was sent after the echo is what a stock dialer sends. By
+ * itself, and where streams overtake each other, it comes too early, see held-fins.ts.
  */
 import { StreamBufferError } from '@libp2p/interface'
 import { Uint8ArrayList } from 'uint8arraylist'
+import { FIN_LAG } from './constants.ts'
 import type { HeldFins } from './held-fins.ts'
 import type { EarlyWrites } from './index.ts'
 import type { MuxedStream } from './muxer-access.ts'
@@ -22,8 +23,7 @@ import type { StreamMethods } from './stream-hooks.ts'
 import type { AbortOptions, StreamMuxer } from '@libp2p/interface'
 
 /**
- * Which writes leave before the echo: all of them, only the first one, or none, as
- * with stock
+ * Which writes leave before the echo - with `'none'` it is as with stock
  */
 export type WritesBeforeEcho = EarlyWrites | 'none'
 
@@ -44,8 +44,7 @@ export interface HeldWritesInit {
   seesEnd(): boolean
 
   /**
-   * Where the muxer's streams overtake each other: those of the connection that are
-   * being held
+   * Those of the connection, where the muxer's streams overtake each other
    */
   heldFins?: HeldFins
 
@@ -60,18 +59,22 @@ export interface HeldWritesInit {
   original: Pick<StreamMethods, 'send' | 'close' | 'sendCloseWrite'>
 
   /**
-   * Called once, when nothing is held back any longer
+   * Called when nothing is held back any longer, and once more when there is nothing
+   * left to be learnt from the stream either
    */
-  onReleased(): void
+  onChange(): void
 }
 
 export class HeldWrites {
   #sentAt = 0
   #echoedAt?: number
+  #finSentAt?: number
   #hasWritten = false
-  #isReleased = false
+  #isDone = false
+  #handlerRuns = false
   #finIsDue = false
   #bytes = 0
+  #timer?: ReturnType<typeof setTimeout>
 
   /**
    * Whether the muxer cannot take more, apart from what is held
@@ -87,8 +90,11 @@ export class HeldWrites {
     this.#init = init
   }
 
-  get isReleased (): boolean {
-    return this.#isReleased
+  /**
+   * Whether there is nothing to be done any more
+   */
+  get isDone (): boolean {
+    return this.#isDone
   }
 
   get protocol (): string {
@@ -110,7 +116,7 @@ export class HeldWrites {
   }
 
   get isHolding (): boolean {
-    return !this.#isReleased && (this.#finIsDue || this.#writes.length > 0)
+    return this.#writes.length > 0 || (this.#finIsDue && this.#finSentAt == null)
   }
 
   /**
@@ -120,7 +126,7 @@ export class HeldWrites {
   get holdsNext (): boolean {
     const { earlyWrites, seesEnd } = this.#init
 
-    if (this.#isReleased || earlyWrites === 'all') {
+    if (this.#handlerRuns || earlyWrites === 'all') {
       return false
     }
 
@@ -168,12 +174,11 @@ export class HeldWrites {
    * takes no time, the end follows what is held. Returns false where nothing is.
    */
   close (): boolean {
-    if (this.#writes.length === 0) {
-      return false
+    if (this.#writes.length > 0 && this.#init.muxer.status !== 'open') {
+      this.release()
     }
 
-    if (this.#init.muxer.status !== 'open') {
-      this.release()
+    if (this.#writes.length === 0) {
       return false
     }
 
@@ -184,20 +189,22 @@ export class HeldWrites {
   }
 
   /**
-   * The FIN is due: sends it, or returns when it will be sent
+   * The FIN is due: sends it, or sees to it that it will be sent
    */
   async sendCloseWrite (options?: AbortOptions): Promise<void> {
     const { muxer, heldFins, original, seesEnd } = this.#init
 
-    if (this.#isReleased || muxer.status !== 'open' || seesEnd()) {
-      this.#finish()
+    if (this.#isDone || muxer.status !== 'open' || seesEnd()) {
+      this.#finSent()
 
       return original.sendCloseWrite.call(this.#stream, options)
     }
 
     this.#finIsDue = true
 
-    if (this.#echoedAt != null) {
+    if (this.#handlerRuns) {
+      this.#sendFinLater()
+    } else if (this.#echoedAt != null) {
       heldFins?.add(this)
     }
   }
@@ -212,7 +219,7 @@ export class HeldWrites {
     heldFins?.answered(this.#sentAt)
 
     if (this.#writes.length > 0 || earlyWrites === 'none' || (this.#finIsDue && heldFins == null)) {
-      void this.#init.afterEcho().then(() => { this.release() })
+      void this.#init.afterEcho().then(() => { this.#letGo() })
     } else if (heldFins == null || seesEnd()) {
       this.release()
     } else if (this.#finIsDue) {
@@ -224,10 +231,12 @@ export class HeldWrites {
    * The listener has answered, so the handler runs
    */
   answered (): void {
-    if (!this.#isReleased) {
-      this.#init.heldFins?.answersEarly(this.#init.protocol)
-      this.release()
+    if (this.#isDone) {
+      return
     }
+
+    this.#init.heldFins?.learn(this.#init.protocol, this.#finSentAt == null ? undefined : performance.now() - this.#finSentAt)
+    this.release()
   }
 
   /**
@@ -245,34 +254,22 @@ export class HeldWrites {
    * Send what is held, and hold nothing any more
    */
   release (): void {
-    const { original } = this.#init
-    const stream = this.#stream
-    const writes = this.#writes.splice(0)
-    const finIsDue = this.#finIsDue
-
-    if (this.#isReleased) {
-      return
+    if (!this.#isDone) {
+      this.#sendWrites()
+      this.#sendFin()
+      this.#finish()
     }
+  }
 
-    this.#finish()
+  /**
+   * Send what is held as a sign of the listener may say that the answer comes without
+   * the end: then that is learnt from what follows
+   */
+  releaseFin (): void {
+    this.#sendFin()
 
-    try {
-      if (writes.length > 0) {
-        this.#stopHolding()
-
-        for (const data of writes) {
-          original.send.call(stream, data)
-        }
-      }
-
-      if (finIsDue) {
-        this.#end(writes.length > 0)
-      } else if (writes.length > 0 && !stream.writableNeedsDrain) {
-        stream.safeDispatchEvent('drain')
-      }
-    } catch (err) {
-      // the muxer could not send it and has aborted the stream
-      stream.log.error('could not send what was held back - %e', err)
+    if (this.#init.heldFins?.learns(this.#init.protocol) !== true) {
+      this.#finish()
     }
   }
 
@@ -288,14 +285,81 @@ export class HeldWrites {
     this.#finish()
   }
 
-  #end (closesFirst: boolean): void {
+  /**
+   * As much time has passed since the echo as with stock. Where it is to be learnt
+   * whether the answer comes before the end of the request, the FIN does not leave
+   * together with the data.
+   */
+  #letGo (): void {
+    const { earlyWrites, heldFins } = this.#init
+
+    if (this.#isDone || earlyWrites !== 'none' || heldFins?.learns(this.#init.protocol) !== true) {
+      this.release()
+      return
+    }
+
+    this.#handlerRuns = true
+    this.#sendWrites()
+    heldFins.measure()
+
+    if (this.#finIsDue) {
+      this.#sendFinLater()
+    }
+  }
+
+  #sendFinLater (): void {
+    const roundTrip = this.echoedAt - this.#sentAt
+
+    this.#timer = setTimeout(() => { this.releaseFin() }, roundTrip * FIN_LAG)
+  }
+
+  #sendWrites (): void {
+    const writes = this.#writes.splice(0)
+
+    if (writes.length === 0) {
+      return
+    }
+
+    const stream = this.#stream
+
+    this.#stopHolding()
+
+    try {
+      for (const data of writes) {
+        this.#init.original.send.call(stream, data)
+      }
+
+      if (!stream.writableNeedsDrain) {
+        stream.safeDispatchEvent('drain')
+      }
+    } catch (err) {
+      // the muxer could not send it and has aborted the stream
+      stream.log.error('could not send what was held back - %e', err)
+    }
+  }
+
+  #sendFin (): void {
+    if (!this.#finIsDue || this.#finSentAt != null) {
+      return
+    }
+
+    const stream = this.#stream
     const { close, sendCloseWrite } = this.#init.original
 
-    const ending = closesFirst ? close.call(this.#stream) : sendCloseWrite.call(this.#stream)
+    this.#finSent()
+
+    // what was held has to leave first
+    const ending = stream.writeStatus === 'writable' ? close.call(stream) : sendCloseWrite.call(stream)
 
     ending.catch(err => {
-      this.#stream.log.error('could not close the writable end - %e', err)
+      stream.log.error('could not close the writable end - %e', err)
     })
+  }
+
+  #finSent (): void {
+    this.#finSentAt = performance.now()
+    this.#init.heldFins?.delete(this)
+    this.#init.onChange()
   }
 
   #startHolding (): void {
@@ -331,12 +395,12 @@ export class HeldWrites {
   }
 
   #finish (): void {
-    if (this.#isReleased) {
-      return
+    if (!this.#isDone) {
+      this.#isDone = true
+      this.#handlerRuns = true
+      clearTimeout(this.#timer)
+      this.#init.heldFins?.delete(this)
+      this.#init.onChange()
     }
-
-    this.#isReleased = true
-    this.#init.heldFins?.delete(this)
-    this.#init.onReleased()
   }
 }

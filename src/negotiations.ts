@@ -114,19 +114,16 @@ export class Negotiations {
     const forgetListener = this.#known.onIdentified(connection, onIdentified)
 
     try {
-      const negotiation = this.#start(opening, stream, this.#overtakes(connection) ? 'none' : this.#earlyWrites(opening, stream.protocol), {
+      this.#start(opening, stream, this.#overtakes(connection) ? 'none' : this.#earlyWrites(opening, stream.protocol), {
         isTrusted: () => trusted,
         onConfirmed: () => { resolve('confirmed') }
-      })
-
-      negotiation.flush()
+      }).flush()
 
       // it may have arrived while the stream was created
       onIdentified()
 
       if (await raceSignal(promise, options.signal) === 'confirmed') {
         await this.#letHandlerStart(connection, stream.protocol)
-        negotiation.release()
       }
     } finally {
       forgetListener()
@@ -163,7 +160,7 @@ export class Negotiations {
   untilSent (connection: Connection): Promise<void> | undefined {
     const sending = [...this.#running]
       .filter(([, ofNegotiation]) => ofNegotiation === connection)
-      .map(([negotiation]) => negotiation.untilSent())
+      .map(async ([negotiation]) => negotiation.untilSent())
       .filter(promise => promise != null)
 
     if (sending.length > 0) {

@@ -62,7 +62,7 @@ export interface OptimisticNegotiationInit {
   /**
    * What stays behind the echo
    */
-  held: Omit<HeldWritesInit, 'protocol' | 'original' | 'onReleased'>
+  held: Omit<HeldWritesInit, 'protocol' | 'original' | 'onChange'>
 
   /**
    * The listener confirmed the protocol
@@ -123,7 +123,7 @@ export class OptimisticNegotiation {
       ...init.held,
       protocol: init.protocol,
       original: this.#hooks.original,
-      onReleased: () => { this.#finish() }
+      onChange: () => { this.#finish() }
     })
 
     this.#lateListeners = new LateListeners(stream).start()
@@ -154,13 +154,6 @@ export class OptimisticNegotiation {
     if (this.#state === 'unsent') {
       this.#sendHandshake(this.#handshake)
     }
-  }
-
-  /**
-   * The listener's handler runs by now: hold nothing back any more
-   */
-  release (): void {
-    this.#held.release()
   }
 
   /**
@@ -363,7 +356,7 @@ export class OptimisticNegotiation {
   }
 
   #finish (): void {
-    if (this.#state === 'settled' && this.#held.isReleased) {
+    if (this.#state === 'settled' && this.#held.isDone) {
       this.#state = 'done'
       this.#hooks.restore()
       this.#init.onDone()
