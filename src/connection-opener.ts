@@ -18,7 +18,6 @@ import type { OpenStreamOnOptions } from './index.ts'
 import type { KnownProtocols } from './known-protocols.ts'
 import type { Metrics, OpenPath } from './metrics.ts'
 import type { Negotiations } from './negotiations.ts'
-import type { Settings } from './options.ts'
 import type { OutboundStreamComponents, OutboundStreamInit } from './outbound-stream.ts'
 import type { Connection, Logger, NewStreamOptions, OpenStreamEvent, Stream, StreamMuxer } from '@libp2p/interface'
 

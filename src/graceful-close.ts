@@ -17,16 +17,20 @@ import type { AbortOptions, Connection } from '@libp2p/interface'
 
 type Close = Pick<Connection, 'close'>
 
+/**
+ * Something that streams of a connection may still have to send
+ */
+export interface Sending {
+  untilSent(connection: Connection): Promise<void> | undefined
+}
+
 export class GracefulClose {
-  readonly #untilSent: (connection: Connection) => Promise<void> | undefined
+  readonly #sending: Sending
   readonly #overrides = new Map<Connection, Override<Close>>()
   readonly #closing = new Set<Connection>()
 
-  /**
-   * The function returns a promise if there is something to wait for
-   */
-  constructor (untilSent: (connection: Connection) => Promise<void> | undefined) {
-    this.#untilSent = untilSent
+  constructor (sending: Sending) {
+    this.#sending = sending
   }
 
   add (connection: Connection): void {
@@ -64,7 +68,7 @@ export class GracefulClose {
    * Returns what is left of the time for libp2p
    */
   async #wait (connection: Connection, options: AbortOptions = {}): Promise<AbortOptions> {
-    const sent = this.#untilSent(connection)
+    const sent = this.#sending.untilSent(connection)
 
     if (sent == null) {
       return options

@@ -158,13 +158,18 @@ export class Negotiations {
    * listener may not have come to them yet: resolves when it has
    */
   untilSent (connection: Connection): Promise<void> | undefined {
-    const sending = [...this.#running]
-      .filter(([, ofNegotiation]) => ofNegotiation === connection)
-      .map(async ([negotiation]) => negotiation.untilSent())
-      .filter(promise => promise != null)
+    const sending: Array<Promise<void>> = []
+
+    for (const [negotiation, ofNegotiation] of this.#running) {
+      const sent = ofNegotiation === connection ? negotiation.untilSent() : undefined
+
+      if (sent != null) {
+        sending.push(sent)
+      }
+    }
 
     if (sending.length > 0) {
-      return Promise.all(sending).then(async () => untilNextTurn())
+      return Promise.all(sending).then(untilNextTurn)
     }
   }
 

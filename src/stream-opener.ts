@@ -56,7 +56,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
     this.#negotiations = new Negotiations(components, this.#known, this.#log, this.#metrics)
     this.#admission = new Admission(components, settings, this.#log, this.#metrics)
     this.#intercept = new Intercept(settings.intercept, async (...args) => this.#openIntercepted(...args))
-    this.#gracefulClose = new GracefulClose(async connection => this.#negotiations.untilSent(connection))
+    this.#gracefulClose = new GracefulClose(this.#negotiations)
     this.#guard = new ListenerGuard(components, this.#log)
     this.#opener = new ConnectionOpener(components, {
       known: this.#known,
@@ -138,11 +138,9 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
   }
 
   async #untilSent (connections: Connection[]): Promise<void> {
-    const sending = connections.map(async connection => this.#negotiations.untilSent(connection)).filter(sent => sent != null)
+    const sending = Promise.all(connections.map(async connection => this.#negotiations.untilSent(connection)))
 
-    if (sending.length > 0) {
-      await raceSignal(Promise.all(sending), AbortSignal.timeout(STOP_TIMEOUT)).catch(() => {})
-    }
+    await raceSignal(sending, AbortSignal.timeout(STOP_TIMEOUT)).catch(() => {})
   }
 
   #onNews (connection: Connection): void {
