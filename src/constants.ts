@@ -36,6 +36,13 @@ export const FIN_DELAY = 100
 export const LAST_IDENTIFY_KEY = 'StreamOpenerProtocols'
 
 /**
+ * How many of the protocols that a peer names in an identify message are held. Peers
+ * have some 10 to 60 of them. A message may name 16,000 short ones in 80 KiB, which
+ * would take 0.7 MiB for each connection of the peer, these take 42 KiB.
+ */
+export const MAX_KNOWN_PROTOCOLS = 1_000
+
+/**
  * What libp2p's registrar gives to every handler that does not say otherwise, so
  * a handler that has it has not asked for it
  *

@@ -128,7 +128,11 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
   }
 
   readonly #onConnectionOpen = ({ detail: connection }: CustomEvent<Connection>): void => {
-    this.#add(connection)
+    // libp2p also announces those that were closed while they were upgraded, and never
+    // says that they are gone
+    if (connection.status === 'open') {
+      this.#add(connection)
+    }
   }
 
   readonly #onConnectionClose = ({ detail: connection }: CustomEvent<Connection>): void => {
