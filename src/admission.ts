@@ -6,7 +6,8 @@
 import { AbortError, ConnectionClosedError, NotStartedError } from '@libp2p/interface'
 import { QueueFullError } from '@libp2p/utils'
 import { CustomProgressEvent } from 'progress-events'
-import { DEFAULT_MAX_OUTBOUND_STREAMS, DEFAULT_PRIORITY, MAX_EARLY_STREAMS } from './constants.ts'
+import { DEFAULT_MAX_OUTBOUND_STREAMS, DEFAULT_PRIORITY, IMPATIENT_QUEUE_TIMEOUT, MAX_EARLY_STREAMS } from './constants.ts'
+import { MuxerRoom } from './muxer-room.ts'
 import { PeerLimits } from './peer-limits.ts'
 import type { Call, Needs, StreamLimit } from './call.ts'
 import type { OpenStreamOnOptions, QueueEvent, QueueEventType } from './index.ts'
@@ -32,6 +33,12 @@ export interface Request {
    * The lower the earlier it was asked for
    */
   order: number
+
+  /**
+   * Whether it waits only while that helps, that is while something of what it waits
+   * for is being given back
+   */
+  impatient?: boolean
 }
 
 export interface Applicant extends Request {
@@ -53,9 +60,14 @@ export interface Admitted {
   isOverLimit: boolean
 }
 
+function closedWhileWaiting (connection: Connection): Error {
+  return new ConnectionClosedError(`Connection ${connection.id} was closed while the stream waited to be opened`)
+}
+
 export class Admission {
   #running = false
   readonly #peers = new Map<string, PeerLimits>()
+  readonly #muxerRoom = new MuxerRoom(connection => { this.find(connection.remotePeer)?.streamClosed(connection) })
   readonly #registrar: Registrar
   readonly #settings: Settings
   readonly #log: Logger
@@ -93,13 +105,11 @@ export class Admission {
    * it.
    */
   admit (applicant: Applicant): Admitted | undefined {
-    if (!this.#running) {
-      throw new NotStartedError('The stream opener is not started')
-    }
+    this.#checkRunning()
 
     const { connection, protocols, settings } = applicant
-    const limits = this.#limitsOf(connection)
     const call = this.#callOf(applicant)
+    const limits = this.#limitsOf(connection)
 
     if (!settings.queue || protocols.some(protocol => call.streamLimit(protocol).max < 1)) {
       const isOverLimit = this.#isOverLimit(limits, call, connection)
@@ -114,13 +124,18 @@ export class Admission {
     }
   }
 
-  #callOf ({ connection, protocols, options, needs }: Applicant): Call {
+  #callOf ({ connection, protocols, options, settings, impatient, needs }: Applicant): Call {
     const streamLimits = protocols.map(protocol => this.#streamLimit(protocol, options))
 
     return {
       connection,
+      // nearly nobody has to wait
+      get kind () {
+        return JSON.stringify([protocols, streamLimits, settings.negotiation, settings.resume, impatient])
+      },
       needs,
-      streamLimit: protocol => streamLimits[protocols.indexOf(protocol)] as StreamLimit
+      streamLimit: protocol => streamLimits[protocols.indexOf(protocol)] as StreamLimit,
+      streamsLeft: () => this.#muxerRoom.streamsLeft(connection)
     }
   }
 
@@ -169,11 +184,11 @@ export class Admission {
    * Resolves when the call, which could not be admitted at once, may go on
    */
   async wait (applicant: Applicant): Promise<Admitted> {
-    const { connection, order, protocols, options, settings } = applicant
-    const limits = this.#limitsOf(connection)
+    const { connection, order, impatient, protocols, options, settings } = applicant
+    const { queued } = this.#limitsOf(connection)
 
-    if (limits.queued >= this.#settings.maxQueuedPerPeer) {
-      throw new QueueFullError(`${limits.queued} calls are waiting to open streams to ${connection.remotePeer.toString()} already - open fewer at a time, or raise maxQueuedPerPeer`)
+    if (queued >= this.#settings.maxQueuedPerPeer) {
+      throw new QueueFullError(`${queued} calls are waiting to open streams to ${connection.remotePeer.toString()} already - open fewer at a time, or raise maxQueuedPerPeer`)
     }
 
     const since = performance.now()
@@ -182,27 +197,33 @@ export class Admission {
       options.onProgress?.(new CustomProgressEvent<QueueEvent>(type, { connection, protocols }))
     }
 
-    const waiting = limits.wait(this.#callOf(applicant), {
+    // whoever listens may throw, make room, or put an end to all of it
+    report('stream-opener:queued')
+    this.#checkRunning()
+
+    if (connection.status !== 'open') {
+      throw closedWhileWaiting(connection)
+    }
+
+    const permit = await this.#limitsOf(connection).wait(this.#callOf(applicant), {
       priority: Number.isFinite(options.priority) ? options.priority as number : DEFAULT_PRIORITY,
       order,
-      timeout: settings.queueTimeout,
+      timeout: impatient === true ? Math.min(IMPATIENT_QUEUE_TIMEOUT, settings.queueTimeout) : settings.queueTimeout,
+      impatient,
       signal: options.signal
     }).finally(() => {
       this.#metrics.waited(performance.now() - since)
     })
 
     try {
-      report('stream-opener:queued')
-      const permit = await waiting
       report('stream-opener:dequeued')
-
-      return { permit, isOverLimit: false }
     } catch (err) {
-      // it may be the listener that has thrown
-      waiting.then(permit => { permit.release() }, () => {})
+      permit.release()
 
       throw err
     }
+
+    return { permit, isOverLimit: false }
   }
 
   /**
@@ -213,7 +234,7 @@ export class Admission {
   }
 
   closed (connection: Connection): void {
-    this.find(connection.remotePeer)?.closed(connection, new ConnectionClosedError(`Connection ${connection.id} was closed while the stream waited to be opened`))
+    this.find(connection.remotePeer)?.closed(connection, closedWhileWaiting(connection))
   }
 
   start (): void {
@@ -228,6 +249,12 @@ export class Admission {
     }
 
     this.#peers.clear()
+  }
+
+  #checkRunning (): void {
+    if (!this.#running) {
+      throw new NotStartedError('The stream opener is not started')
+    }
   }
 
   #limitsOf ({ remotePeer }: Connection): PeerLimits {

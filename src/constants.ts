@@ -69,9 +69,20 @@ export const MAX_NEGOTIATIONS_PER_PEER = 32
 export const MAX_QUEUED_PER_PEER = 16_384
 
 /**
+ * A timer that is set for longer fires at once, in ms
+ */
+export const MAX_TIMEOUT = 2 ** 31 - 1
+
+/**
  * How long calls wait while nothing of what they wait for is given back, in ms
  */
 export const QUEUE_TIMEOUT = 10_000
+
+/**
+ * How long calls that libp2p would not let wait do so while nothing of what they wait
+ * for is given back, in ms
+ */
+export const IMPATIENT_QUEUE_TIMEOUT = 500
 
 /**
  * How important a call is that does not say so, as for libp2p's own dial queue

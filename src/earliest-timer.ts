@@ -1,3 +1,6 @@
+import { MAX_TIMEOUT } from './constants.ts'
+import { nextTurn } from './next-turn.ts'
+
 /**
  * In a browser a timer is a number, and keeps nothing alive anyway
  */
@@ -12,6 +15,7 @@ function unref (timer: { unref?(): void } | number): void {
  */
 export class EarliestTimer {
   #timer?: ReturnType<typeof setTimeout>
+  #cancelTurn?: () => void
   #at = Infinity
   readonly #onTime: () => void
   readonly #keepsAlive: boolean
@@ -25,16 +29,21 @@ export class EarliestTimer {
   }
 
   /**
-   * Fire at this time, as of `performance.now()`, unless it fires before
+   * Fire at this time, as of `performance.now()`, or before.
+   *
+   * After the event loop was busy, timers run before what has arrived in the
+   * meantime is read. So that is done first: it may be what was waited for.
    */
   set (at: number): void {
     if (at < this.#at) {
       this.clear()
       this.#at = at
       this.#timer = setTimeout(() => {
-        this.#at = Infinity
-        this.#onTime()
-      }, Math.ceil(at - performance.now()))
+        this.#cancelTurn = nextTurn(() => {
+          this.#at = Infinity
+          this.#onTime()
+        })
+      }, Math.min(Math.max(0, Math.ceil(at - performance.now())), MAX_TIMEOUT))
 
       if (!this.#keepsAlive) {
         unref(this.#timer)
@@ -44,6 +53,7 @@ export class EarliestTimer {
 
   clear (): void {
     clearTimeout(this.#timer)
+    this.#cancelTurn?.()
     this.#at = Infinity
   }
 }

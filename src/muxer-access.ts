@@ -32,6 +32,19 @@ export function getMuxer (connection: Connection): StreamMuxer | undefined {
 }
 
 /**
+ * How many outbound streams the muxer of the connection allows, which yamux keeps in
+ * fields like the above - Infinity where it does not say, and then refuses itself
+ *
+ * @see https://github.com/libp2p/js-libp2p/blob/main/packages/stream-multiplexer-yamux/src/muxer.ts
+ */
+export function getMaxOutboundStreams (connection: Connection): number {
+  const muxer = getMuxer(connection) as { maxOutboundStreams?: unknown, config?: { maxOutboundStreams?: unknown } } | undefined
+  const max = muxer?.maxOutboundStreams ?? muxer?.config?.maxOutboundStreams
+
+  return typeof max === 'number' ? max : Infinity
+}
+
+/**
  * The streams of a muxer can not carry the handshake
  */
 export class UnsuitedMuxerError extends Error {

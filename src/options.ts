@@ -1,5 +1,5 @@
 import { InvalidParametersError } from '@libp2p/interface'
-import { MAX_MESSAGE_LENGTH, MAX_NEGOTIATIONS_PER_PEER, MAX_QUEUED_PER_PEER, MAX_STREAMS_PER_PROTOCOL, QUEUE_TIMEOUT } from './constants.ts'
+import { MAX_MESSAGE_LENGTH, MAX_NEGOTIATIONS_PER_PEER, MAX_QUEUED_PER_PEER, MAX_STREAMS_PER_PROTOCOL, MAX_TIMEOUT, QUEUE_TIMEOUT } from './constants.ts'
 import type { OpenStreamOnOptions, StreamOpenerInit } from './index.ts'
 
 type CallOptions = Omit<OpenStreamOnOptions, 'onProgress'>
@@ -8,11 +8,6 @@ const NEGOTIATIONS = ['identified', 'always', 'full']
 const HALF_CLOSES = ['confirmed', 'immediate']
 
 const textEncoder = new TextEncoder()
-
-/**
- * A timer that is set for longer fires at once
- */
-const MAX_TIMEOUT = 2 ** 31 - 1
 
 /**
  * What the options of the service and those of a call come to. Where nobody has

@@ -251,7 +251,8 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
         protocols: [...new Set(protocols)],
         settings: mayWait ? this.#settings : { ...this.#settings, queue: false },
         options,
-        order: this.#requests++
+        order: this.#requests++,
+        impatient: true
       })
     } catch (err: any) {
       if (!QUEUE_ERRORS.includes(err.name)) {

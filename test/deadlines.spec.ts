@@ -28,7 +28,8 @@ it('calls each when its time is up, whoever was there first', () => {
 
   vi.advanceTimersByTime(99)
   expect(due).to.deep.equal([])
-  vi.advanceTimersByTime(1)
+  // of a fake clock a turn takes 1 ms
+  vi.advanceTimersByTime(2)
   expect(due).to.deep.equal(['first'])
   vi.advanceTimersByTime(100)
   expect(due).to.deep.equal(['first', 'second'])
@@ -60,6 +61,44 @@ it('sets one timer for any number of the same timeout, and leaves it alone when 
   vi.advanceTimersByTime(10_000)
   expect(vi.getTimerCount()).to.equal(0)
   expect(due).to.deep.equal([])
+})
+
+it('lets what has arrived be read before it calls anything', () => {
+  const answered = add('answered', 100)
+  add('silent', 100)
+
+  // timers run before what is read in a turn
+  vi.advanceTimersByTime(100)
+  expect(due).to.deep.equal([])
+  deadlines.delete(answered)
+  vi.advanceTimersByTime(1)
+  expect(due).to.deep.equal(['silent'])
+})
+
+it('does not call anything when it was stopped in between', () => {
+  add('first', 100)
+  vi.advanceTimersByTime(100)
+  deadlines.stop()
+  vi.advanceTimersByTime(100)
+  expect(due).to.deep.equal([])
+})
+
+it.each([2 ** 31 - 1, 1])('sets timers that Node.js does not change: %i ms', timeout => {
+  const setTimeouts = vi.spyOn(globalThis, 'setTimeout')
+
+  for (let i = 0; i < 100; i++) {
+    const fresh = new Deadlines()
+    // a time that can not be added to without rounding
+    vi.advanceTimersByTime(0.1 * i)
+    fresh.add(() => {}, timeout)
+    fresh.stop()
+  }
+
+  for (const [, ms] of setTimeouts.mock.calls) {
+    expect(ms).to.be.within(0, 2 ** 31 - 1)
+  }
+
+  setTimeouts.mockRestore()
 })
 
 it('calls nothing any more when it was stopped', () => {
