@@ -64,6 +64,10 @@ function closedWhileWaiting (connection: Connection): Error {
   return new ConnectionClosedError(`Connection ${connection.id} was closed while the stream waited to be opened`)
 }
 
+function stoppedWhileWaiting (): Error {
+  return new AbortError('The stream opener was stopped')
+}
+
 export class Admission {
   #running = false
   readonly #peers = new Map<string, PeerLimits>()
@@ -105,7 +109,9 @@ export class Admission {
    * it.
    */
   admit (applicant: Applicant): Admitted | undefined {
-    this.#checkRunning()
+    if (!this.#running) {
+      throw new NotStartedError('The stream opener is not started')
+    }
 
     const { connection, protocols, settings } = applicant
     const call = this.#callOf(applicant)
@@ -199,7 +205,10 @@ export class Admission {
 
     // whoever listens may throw, make room, or put an end to all of it
     report('stream-opener:queued')
-    this.#checkRunning()
+
+    if (!this.#running) {
+      throw stoppedWhileWaiting()
+    }
 
     if (connection.status !== 'open') {
       throw closedWhileWaiting(connection)
@@ -245,16 +254,10 @@ export class Admission {
     this.#running = false
 
     for (const limits of [...this.#peers.values()]) {
-      limits.stop(new AbortError('The stream opener was stopped'))
+      limits.stop(stoppedWhileWaiting())
     }
 
     this.#peers.clear()
-  }
-
-  #checkRunning (): void {
-    if (!this.#running) {
-      throw new NotStartedError('The stream opener is not started')
-    }
   }
 
   #limitsOf ({ remotePeer }: Connection): PeerLimits {

@@ -32,6 +32,13 @@ export function getMuxer (connection: Connection): StreamMuxer | undefined {
 }
 
 /**
+ * Whether there can be no streams on the connection any more, though it may be open
+ */
+export function isMuxerClosed (connection: Connection): boolean {
+  return getMuxer(connection)?.status === 'closed'
+}
+
+/**
  * How many outbound streams the muxer of the connection allows, which yamux keeps in
  * fields like the above - Infinity where it does not say, and then refuses itself
  *

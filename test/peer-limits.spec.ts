@@ -266,15 +266,17 @@ describe('the limits of a peer', () => {
       take(limits, callFor(connection, { protocols: [other] }, 1))
     }
 
-    for (let i = 0; i < 10_000; i++) {
-      wait(limits, {
-        ...callFor(connection, {}, 1),
-        needs: () => {
-          looks++
+    const call: Call = {
+      ...callFor(connection, {}, 1),
+      needs: () => {
+        looks++
 
-          return { protocols: [protocol], negotiates: false, early: false }
-        }
-      }, log, `${i}`)
+        return { protocols: [protocol], negotiates: false, early: false }
+      }
+    }
+
+    for (let i = 0; i < 10_000; i++) {
+      wait(limits, { ...call }, log, `${i}`)
     }
 
     looks = 0
