@@ -74,6 +74,12 @@ export const MAX_QUEUED_PER_PEER = 16_384
 export const MAX_TIMEOUT = 2 ** 31 - 1
 
 /**
+ * How much longer peers have after the event loop was busy, in ms. After a machine has
+ * slept it is late by hours.
+ */
+export const MAX_LATE = 1_000
+
+/**
  * How long calls wait while nothing of what they wait for is given back, in ms
  */
 export const QUEUE_TIMEOUT = 10_000

@@ -116,8 +116,18 @@ export class PeerLimits {
       return this.#take(call, limits)
     }
 
+    const now = performance.now()
+    const slots = this.#slots.get(call.connection, taken.key)
+    const since = impatient ? slots.takenAt : now
+
+    if (Math.max(since, slots.givenBackAt) + turn.timeout <= now) {
+      this.#slots.tidy(slots)
+
+      throw this.#describeTimeout(slots, call, turn.timeout)
+    }
+
     const { promise, resolve, reject } = Promise.withResolvers<Permit>()
-    const queue = this.#queueOf(call, taken)
+    const queue = this.#queueOf(call, slots)
 
     const onAbort = (): void => {
       this.#giveUp(queue, waiting, signal?.reason)
@@ -131,7 +141,7 @@ export class PeerLimits {
     const waiting: WaitingCall = {
       ...turn,
       call,
-      since: impatient ? queue.slots.takenAt : performance.now(),
+      since,
       serve: permit => {
         onSettled()
         resolve(permit)
@@ -222,7 +232,7 @@ export class PeerLimits {
   /**
    * Where calls of its kind wait
    */
-  #queueOf ({ connection, kind }: Call, { key }: Limit): Queue {
+  #queueOf ({ connection, kind }: Call, slots: Slots<Queue>): Queue {
     const ofConnection = this.#queues.get(connection) ?? new Map<string, Queue>()
     const existing = ofConnection.get(kind)
 
@@ -231,9 +241,9 @@ export class PeerLimits {
     }
 
     const queue = new Queue({
-      slots: this.#slots.get(connection, key),
+      slots,
       onTimeout: waiting => {
-        this.#giveUp(queue, waiting, this.#describeTimeout(queue, waiting))
+        this.#giveUp(queue, waiting, this.#describeTimeout(queue.slots, waiting.call, waiting.timeout))
       },
       onEmpty: () => {
         ofConnection.delete(kind)
@@ -350,7 +360,7 @@ export class PeerLimits {
     return true
   }
 
-  #describeTimeout ({ slots: { key, inUse } }: Queue, { call, timeout }: WaitingCall): QueueTimeoutError {
+  #describeTimeout ({ key, inUse }: Slots, call: Call, timeout: number): QueueTimeoutError {
     switch (key) {
       case HANDSHAKE:
         return new QueueTimeoutError(`The peer answered none of ${inUse} handshakes within ${timeout}ms - it may be overloaded, if it is only slow raise maxNegotiationsPerPeer, which is ${this.#init.maxNegotiations}, or queueTimeout`)

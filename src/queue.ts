@@ -54,7 +54,7 @@ export class Queue {
    * When it fires too early, as something was given back in the meantime, it is set
    * again
    */
-  readonly #timer = new EarliestTimer(() => { this.#onTimer() })
+  readonly #timer = new EarliestTimer(now => { this.#onTimer(now) })
 
   constructor (init: QueueInit) {
     this.#init = init
@@ -148,9 +148,7 @@ export class Queue {
     return Math.max(since, this.#givenBackAt, this.slots.givenBackAt) + timeout
   }
 
-  #onTimer (): void {
-    const now = performance.now()
-
+  #onTimer (now: number): void {
     for (const waiting of [...this.#calls]) {
       const at = this.#givesUpAt(waiting)
 
