@@ -30,8 +30,28 @@ const DEFAULTS: Settings = {
   listenerGuard: true
 }
 
+/**
+ * Objects need not have a `toString`, or one that works
+ */
+function print (value: unknown): string {
+  try {
+    return typeof value === 'string' ? `'${value}'` : String(value)
+  } catch {
+    return `an ${typeof value}`
+  }
+}
+
 export function reject (name: string, value: unknown, expected: string): never {
-  throw new InvalidParametersError(`${name} must be ${expected}, got ${typeof value === 'string' ? `'${value}'` : String(value)}`)
+  throw new InvalidParametersError(`${name} must be ${expected}, got ${print(value)}`)
+}
+
+/**
+ * What is left out is an empty object by now
+ */
+export function checkOptions (options: unknown): void {
+  if (typeof options !== 'object' || options == null) {
+    reject('the options', options, 'an object')
+  }
 }
 
 export function checkOneOf (name: string, value: string | undefined, values: string[]): void {
@@ -72,6 +92,8 @@ function checkIntercept (intercept: StreamOpenerInit['intercept']): void {
  * What a call sets goes before the settings of the service
  */
 export function readCallOptions (options: CallOptions, settings: Settings = DEFAULTS): Settings {
+  checkOptions(options)
+
   const { negotiationTimeout, halfClose, resume, queue, queueTimeout, priority, maxOutboundStreams } = options
 
   if (priority != null && !Number.isFinite(priority)) {
@@ -102,6 +124,7 @@ export function readCallOptions (options: CallOptions, settings: Settings = DEFA
 }
 
 export function readInit (init: StreamOpenerInit): Settings {
+  checkOptions(init)
   checkOneOf('negotiation', init.negotiation, NEGOTIATIONS)
   checkCount('maxStreamsPerProtocol', init.maxStreamsPerProtocol, 1)
   checkCount('maxNegotiationsPerPeer', init.maxNegotiationsPerPeer, 1)
