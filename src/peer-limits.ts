@@ -16,10 +16,10 @@
  * that are taken, and looks again when it is its turn.
  */
 import { EARLY, HANDSHAKE, MUXER } from './call.ts'
-import { QueueTimeoutError } from './errors.ts'
 import { Permit } from './permit.ts'
 import { Queue } from './queue.ts'
 import { SlotsOfPeer } from './slots-of-peer.ts'
+import { createTimeoutError } from './timeout-error.ts'
 import { firstOf } from './turn.ts'
 import type { Call, Key, WaitInit } from './call.ts'
 import type { WaitingCall } from './queue.ts'
@@ -123,7 +123,7 @@ export class PeerLimits {
     if (Math.max(since, slots.givenBackAt) + turn.timeout <= now) {
       this.#slots.tidy(slots)
 
-      throw this.#describeTimeout(slots, call, turn.timeout)
+      throw createTimeoutError(slots, call, turn.timeout, this.#init.maxNegotiations)
     }
 
     const { promise, resolve, reject } = Promise.withResolvers<Permit>()
@@ -243,7 +243,7 @@ export class PeerLimits {
     const queue = new Queue({
       slots,
       onTimeout: waiting => {
-        this.#giveUp(queue, waiting, this.#describeTimeout(queue.slots, waiting.call, waiting.timeout))
+        this.#giveUp(queue, waiting, createTimeoutError(queue.slots, waiting.call, waiting.timeout, this.#init.maxNegotiations))
       },
       onEmpty: () => {
         ofConnection.delete(kind)
@@ -358,21 +358,5 @@ export class PeerLimits {
     this.#slots.tidy(slots)
 
     return true
-  }
-
-  #describeTimeout ({ key, inUse }: Slots, call: Call, timeout: number): QueueTimeoutError {
-    switch (key) {
-      case HANDSHAKE:
-        return new QueueTimeoutError(`The peer answered none of ${inUse} handshakes within ${timeout}ms - it may be overloaded, if it is only slow raise maxNegotiationsPerPeer, which is ${this.#init.maxNegotiations}, or queueTimeout`)
-      case EARLY:
-        return new QueueTimeoutError(`The peer answered nothing on the connection within ${timeout}ms, ${inUse} streams were opened on it - it may be overloaded, if it is only slow raise queueTimeout`)
-      case MUXER:
-        return new QueueTimeoutError(`The connection has as many streams as its muxer allows, and none was closed within ${timeout}ms - close those that are not needed any more, or raise maxOutboundStreams of the muxer, if the peer accepts more`)
-      default: {
-        const { max, option } = call.streamLimit(key)
-
-        return new QueueTimeoutError(`None of the ${inUse} open streams of ${key} was closed within ${timeout}ms - close those that are not needed any more, or raise ${option}, which is ${max}, if the peer accepts more`)
-      }
-    }
   }
 }
