@@ -6,7 +6,8 @@
 import { AbortError, ConnectionClosedError, NotStartedError } from '@libp2p/interface'
 import { QueueFullError } from '@libp2p/utils'
 import { CustomProgressEvent } from 'progress-events'
-import { DEFAULT_MAX_OUTBOUND_STREAMS, DEFAULT_PRIORITY, MAX_EARLY_STREAMS } from './constants.ts'
+import { DEFAULT_MAX_OUTBOUND_STREAMS, DEFAULT_PRIORITY, IMPATIENT_QUEUE_TIMEOUT, MAX_EARLY_STREAMS } from './constants.ts'
+import { MuxerRoom } from './muxer-room.ts'
 import { PeerLimits } from './peer-limits.ts'
 import type { Call, Needs, StreamLimit } from './call.ts'
 import type { OpenStreamOnOptions, QueueEvent, QueueEventType } from './index.ts'
@@ -58,9 +59,18 @@ export interface Admitted {
   isOverLimit: boolean
 }
 
+function closedWhileWaiting (connection: Connection): Error {
+  return new ConnectionClosedError(`Connection ${connection.id} was closed while the stream waited to be opened`)
+}
+
+function stoppedWhileWaiting (): Error {
+  return new AbortError('The stream opener was stopped')
+}
+
 export class Admission {
   #running = false
   readonly #peers = new Map<string, PeerLimits>()
+  readonly #muxerRoom = new MuxerRoom(connection => { this.find(connection.remotePeer)?.streamClosed(connection) })
   readonly #registrar: Registrar
   readonly #settings: Settings
   readonly #log: Logger
@@ -103,8 +113,8 @@ export class Admission {
     }
 
     const { connection, protocols, settings } = applicant
-    const limits = this.#limitsOf(connection)
     const call = this.#callOf(applicant)
+    const limits = this.#limitsOf(connection)
 
     if (!settings.queue || protocols.some(protocol => call.streamLimit(protocol).max < 1)) {
       const isOverLimit = this.#isOverLimit(limits, call, connection)
@@ -119,13 +129,18 @@ export class Admission {
     }
   }
 
-  #callOf ({ connection, protocols, options, needs }: Applicant): Call {
+  #callOf ({ connection, protocols, options, settings, isIntercepted, needs }: Applicant): Call {
     const streamLimits = protocols.map(protocol => this.#streamLimit(protocol, options))
 
     return {
       connection,
+      // nearly nobody has to wait
+      get kind () {
+        return JSON.stringify([protocols, streamLimits, settings.negotiation, settings.resume, options.negotiateFully, isIntercepted])
+      },
       needs,
-      streamLimit: protocol => streamLimits[protocols.indexOf(protocol)] as StreamLimit
+      streamLimit: protocol => streamLimits[protocols.indexOf(protocol)] as StreamLimit,
+      streamsLeft: () => this.#muxerRoom.streamsLeft(connection)
     }
   }
 
@@ -174,11 +189,11 @@ export class Admission {
    * Resolves when the call, which could not be admitted at once, may go on
    */
   async wait (applicant: Applicant): Promise<Admitted> {
-    const { connection, order, protocols, options, settings } = applicant
-    const limits = this.#limitsOf(connection)
+    const { connection, order, isIntercepted, protocols, options, settings } = applicant
+    const { queued } = this.#limitsOf(connection)
 
-    if (limits.queued >= this.#settings.maxQueuedPerPeer) {
-      throw new QueueFullError(`${limits.queued} calls are waiting to open streams to ${connection.remotePeer.toString()} already - open fewer at a time, or raise maxQueuedPerPeer`)
+    if (queued >= this.#settings.maxQueuedPerPeer) {
+      throw new QueueFullError(`${queued} calls are waiting to open streams to ${connection.remotePeer.toString()} already - open fewer at a time, or raise maxQueuedPerPeer`)
     }
 
     const since = performance.now()
@@ -187,27 +202,36 @@ export class Admission {
       options.onProgress?.(new CustomProgressEvent<QueueEvent>(type, { connection, protocols }))
     }
 
-    const waiting = limits.wait(this.#callOf(applicant), {
+    // whoever listens may throw, make room, or put an end to all of it
+    report('stream-opener:queued')
+
+    if (!this.#running) {
+      throw stoppedWhileWaiting()
+    }
+
+    if (connection.status !== 'open') {
+      throw closedWhileWaiting(connection)
+    }
+
+    const permit = await this.#limitsOf(connection).wait(this.#callOf(applicant), {
       priority: Number.isFinite(options.priority) ? options.priority as number : DEFAULT_PRIORITY,
       order,
-      timeout: settings.queueTimeout,
+      timeout: isIntercepted ? Math.min(IMPATIENT_QUEUE_TIMEOUT, settings.queueTimeout) : settings.queueTimeout,
+      impatient: isIntercepted,
       signal: options.signal
     }).finally(() => {
       this.#metrics.waited(performance.now() - since)
     })
 
     try {
-      report('stream-opener:queued')
-      const permit = await waiting
       report('stream-opener:dequeued')
-
-      return { permit, isOverLimit: false }
     } catch (err) {
-      // it may be the listener that has thrown
-      waiting.then(permit => { permit.release() }, () => {})
+      permit.release()
 
       throw err
     }
+
+    return { permit, isOverLimit: false }
   }
 
   /**
@@ -218,7 +242,7 @@ export class Admission {
   }
 
   closed (connection: Connection): void {
-    this.find(connection.remotePeer)?.closed(connection, new ConnectionClosedError(`Connection ${connection.id} was closed while the stream waited to be opened`))
+    this.find(connection.remotePeer)?.closed(connection, closedWhileWaiting(connection))
   }
 
   start (): void {
@@ -229,7 +253,7 @@ export class Admission {
     this.#running = false
 
     for (const limits of [...this.#peers.values()]) {
-      limits.stop(new AbortError('The stream opener was stopped'))
+      limits.stop(stoppedWhileWaiting())
     }
 
     this.#peers.clear()

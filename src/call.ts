@@ -1,4 +1,4 @@
-import type { Turn } from './slots.ts'
+import type { Turn } from './turn.ts'
 
 /**
  * An answer to a handshake that is waited for
@@ -11,9 +11,14 @@ export const HANDSHAKE = Symbol('handshake')
 export const EARLY = Symbol('early')
 
 /**
- * What there are slots for: these two, and the open streams of each protocol
+ * A stream that the muxer of the connection is about to be asked for
  */
-export type Key = string | typeof HANDSHAKE | typeof EARLY
+export const MUXER = Symbol('muxer')
+
+/**
+ * What there are slots for: these, and the open streams of each protocol
+ */
+export type Key = string | typeof HANDSHAKE | typeof EARLY | typeof MUXER
 
 export interface Needs {
   /**
@@ -48,6 +53,11 @@ export interface Call {
   connection: object
 
   /**
+   * Calls on the connection that are of the same kind need the same, at any time
+   */
+  kind: string
+
+  /**
    * What it needs now, that may change while it waits
    */
   needs(): Needs
@@ -56,8 +66,25 @@ export interface Call {
    * How many streams of the protocol may be open on the connection
    */
   streamLimit(protocol: string): StreamLimit
+
+  /**
+   * How many more streams the muxer of the connection gives now, Infinity where it has
+   * no limit
+   */
+  streamsLeft(): number
 }
 
 export interface WaitInit extends Turn {
+  /**
+   * For how long nothing may be given back until it gives up, in ms
+   */
+  timeout: number
+
+  /**
+   * Whether the time before the call came counts as well, from when there was
+   * something left
+   */
+  impatient?: boolean
+
   signal?: AbortSignal
 }

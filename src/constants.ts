@@ -43,6 +43,13 @@ export const FIN_LAG = 0.2
 export const LAST_IDENTIFY_KEY = 'StreamOpenerProtocols'
 
 /**
+ * How many of the protocols that a peer names in an identify message are held. Peers
+ * have some 10 to 60 of them. A message may name 16,000 short ones in 80 KiB, which
+ * would take 0.7 MiB for each connection of the peer, these take 42 KiB.
+ */
+export const MAX_KNOWN_PROTOCOLS = 1_000
+
+/**
  * What libp2p's registrar gives to every handler that does not say otherwise, so
  * a handler that has it has not asked for it
  *
@@ -69,9 +76,26 @@ export const MAX_NEGOTIATIONS_PER_PEER = 32
 export const MAX_QUEUED_PER_PEER = 16_384
 
 /**
+ * A timer that is set for longer fires at once, in ms
+ */
+export const MAX_TIMEOUT = 2 ** 31 - 1
+
+/**
+ * How much longer peers have after the event loop was busy, in ms. After a machine has
+ * slept it is late by hours.
+ */
+export const MAX_LATE = 1_000
+
+/**
  * How long calls wait while nothing of what they wait for is given back, in ms
  */
 export const QUEUE_TIMEOUT = 10_000
+
+/**
+ * How long calls that libp2p would not let wait do so while nothing of what they wait
+ * for is given back, in ms
+ */
+export const IMPATIENT_QUEUE_TIMEOUT = 500
 
 /**
  * How important a call is that does not say so, as for libp2p's own dial queue

@@ -7,7 +7,7 @@ import { EarliestTimer } from './earliest-timer.ts'
  */
 export class Deadlines {
   readonly #deadlines = new Map<() => void, number>()
-  readonly #timer = new EarliestTimer(() => { this.#onTimer() }, { keepsAlive: false })
+  readonly #timer = new EarliestTimer(now => { this.#onTimer(now) }, { keepsAlive: false })
 
   /**
    * The timeout is in ms
@@ -31,9 +31,7 @@ export class Deadlines {
   /**
    * What it was set for may be over
    */
-  #onTimer (): void {
-    const now = performance.now()
-
+  #onTimer (now: number): void {
     for (const [onTimeout, at] of this.#deadlines) {
       if (at <= now) {
         this.#deadlines.delete(onTimeout)

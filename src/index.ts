@@ -147,8 +147,8 @@ export interface QueueOptions {
   queue?: boolean
 
   /**
-   * How long a call waits while not a single stream of its protocol is closed, in
-   * ms. However long the queue is, as long as it moves this does not end. It is the
+   * How long a call waits while nothing of what it waits for is given back, as none
+   * of the streams of its protocol is closed, in ms. However long the queue is, as long as it moves this does not end. It is the
    * `signal` that says how long a call may take in all.
    *
    * @default 10_000
@@ -204,7 +204,8 @@ export interface StreamOpenerInit extends NegotiationOptions, QueueOptions {
    *
    * What libp2p rejects it still rejects with the same errors. A protocol with a
    * `maxOutboundStreams` of its own is rejected at once beyond it, all others wait
-   * for up to `queueTimeout` before libp2p decides.
+   * as long as streams of it are being closed: when none was for half a second (or
+   * for `queueTimeout`, if that is less) libp2p decides.
    *
    * @default false
    */

@@ -7,6 +7,7 @@
  * has opened to us, and a pure client does not handle what it calls.
  */
 import { LastIdentify } from './last-identify.ts'
+import { SpokenProtocols } from './spoken-protocols.ts'
 import type { Connection, IdentifyResult, Libp2pEvents, Logger, PeerId, PeerStore, TypedEventTarget } from '@libp2p/interface'
 
 export interface KnownProtocolsComponents {
@@ -25,12 +26,7 @@ interface ConnectionRecord {
    */
   identified: boolean
 
-  protocols: Set<string>
-
-  /**
-   * What the peer has refused since it last said what it speaks
-   */
-  refused: Set<string>
+  spoken: SpokenProtocols
 
   /**
    * To be called when the next identify message has arrived
@@ -88,29 +84,34 @@ export class KnownProtocols {
   }
 
   /**
+   * The protocol that libp2p's own negotiation is certain to select, which need not
+   * be known: the first of them if the peer is known to speak it, or a later one if
+   * the last identify message has named all that there is, and none of those before
+   */
+  firstChoice (connection: Connection, protocols: string[]): string | undefined {
+    return this.#connections.get(connection)?.spoken.firstChoice(protocols)
+  }
+
+  /**
    * The first of the protocols that the peer is known to speak
    */
   find (connection: Connection, protocols: string[]): string | undefined {
     return protocols.find(protocol => this.has(connection, protocol))
   }
 
-  firstChoice (connection: Connection, protocols: string[]): string | undefined {
-    return this.find(connection, protocols)
-  }
-
   has (connection: Connection, protocol: string): boolean {
-    return this.#connections.get(connection)?.protocols.has(protocol) === true
+    return this.#connections.get(connection)?.spoken.has(protocol) === true
   }
 
   hasRefused (connection: Connection, protocol: string): boolean {
-    return this.#connections.get(connection)?.refused.has(protocol) === true
+    return this.#connections.get(connection)?.spoken.hasRefused(protocol) === true
   }
 
   /**
    * All that the peer is known to speak on one of its connections
    */
   all (connections: Connection[]): string[] {
-    const protocols = connections.flatMap(connection => [...this.#connections.get(connection)?.protocols ?? []])
+    const protocols = connections.flatMap(connection => this.#connections.get(connection)?.spoken.all() ?? [])
 
     return [...new Set(protocols)].sort()
   }
@@ -152,9 +153,9 @@ export class KnownProtocols {
 
     this.#remember = true
 
-    for (const [{ remotePeer }, { identified, protocols }] of this.#connections) {
+    for (const [{ remotePeer }, { identified, spoken }] of this.#connections) {
       if (identified) {
-        this.#lastIdentify.store(remotePeer, [...protocols])
+        this.#lastIdentify.store(remotePeer, spoken.all())
       }
     }
   }
@@ -196,11 +197,11 @@ export class KnownProtocols {
       return
     }
 
-    record.refused.delete(protocol)
+    const isNews = !record.spoken.has(protocol)
+    record.spoken.confirmed(protocol)
 
-    if (!record.protocols.has(protocol)) {
+    if (isNews) {
       record.answered = true
-      record.protocols.add(protocol)
       this.#onNews(connection)
     }
   }
@@ -230,8 +231,7 @@ export class KnownProtocols {
   refused (connection: Connection, protocol: string, err: Error): void {
     for (const [{ remotePeer }, record] of this.#connections) {
       if (remotePeer.equals(connection.remotePeer)) {
-        record.protocols.delete(protocol)
-        record.refused.add(protocol)
+        record.spoken.refused(protocol)
       }
     }
 
@@ -258,14 +258,16 @@ export class KnownProtocols {
     this.#connections.set(connection, {
       answered: false,
       identified: false,
-      protocols: new Set(),
-      refused: new Set(),
+      spoken: new SpokenProtocols(),
       listeners: new Set()
     })
   }
 
-  readonly #onConnectionOpen = (evt: CustomEvent<Connection>): void => {
-    this.#add(evt.detail)
+  readonly #onConnectionOpen = ({ detail: connection }: CustomEvent<Connection>): void => {
+    // libp2p also announces those that were closed while they were upgraded
+    if (connection.status === 'open') {
+      this.#add(connection)
+    }
   }
 
   readonly #onConnectionClose = (evt: CustomEvent<Connection>): void => {
@@ -282,15 +284,15 @@ export class KnownProtocols {
 
     record.answered = true
     record.identified = true
+    record.remembered = undefined
 
     // fields that are missing from an identify-push message have not changed,
     // https://github.com/libp2p/specs/blob/master/identify/README.md#identifypush
     if (protocols.length > 0) {
-      record.protocols = new Set(protocols)
-      record.refused.clear()
+      record.spoken.named(protocols)
 
       if (this.#remember) {
-        this.#lastIdentify.store(peerId, protocols)
+        this.#lastIdentify.store(peerId, record.spoken.all())
       }
     }
 

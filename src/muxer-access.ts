@@ -26,6 +26,26 @@ export function getMuxer (connection: Connection): StreamMuxer | undefined {
 }
 
 /**
+ * Whether there can be no streams on the connection any more, though it may be open
+ */
+export function isMuxerClosed (connection: Connection): boolean {
+  return getMuxer(connection)?.status === 'closed'
+}
+
+/**
+ * How many outbound streams the muxer of the connection allows, which yamux keeps in
+ * fields like the above - Infinity where it does not say, and then refuses itself
+ *
+ * @see https://github.com/libp2p/js-libp2p/blob/main/packages/stream-multiplexer-yamux/src/muxer.ts
+ */
+export function getMaxOutboundStreams (connection: Connection): number {
+  const muxer = getMuxer(connection) as { maxOutboundStreams?: unknown, config?: { maxOutboundStreams?: unknown } } | undefined
+  const max = muxer?.maxOutboundStreams ?? muxer?.config?.maxOutboundStreams
+
+  return typeof max === 'number' ? max : Infinity
+}
+
+/**
  * The streams of a muxer cannot carry the handshake
  */
 export class UnsuitedMuxerError extends Error {

@@ -1,4 +1,4 @@
-const { setImmediate, clearImmediate } = globalThis as {
+interface Immediates {
   setImmediate?(fn: () => void): unknown
   clearImmediate?(id: unknown): void
 }
@@ -15,6 +15,8 @@ export async function untilNextTurn (): Promise<void> {
  * takes that back. Browsers have no `setImmediate`.
  */
 export function nextTurn (fn: () => void): () => void {
+  const { setImmediate, clearImmediate } = globalThis as Immediates
+
   if (setImmediate != null && clearImmediate != null) {
     const id = setImmediate(fn)
 

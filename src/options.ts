@@ -1,5 +1,5 @@
 import { InvalidParametersError } from '@libp2p/interface'
-import { MAX_MESSAGE_LENGTH, MAX_NEGOTIATIONS_PER_PEER, MAX_QUEUED_PER_PEER, MAX_STREAMS_PER_PROTOCOL, QUEUE_TIMEOUT } from './constants.ts'
+import { MAX_MESSAGE_LENGTH, MAX_NEGOTIATIONS_PER_PEER, MAX_QUEUED_PER_PEER, MAX_STREAMS_PER_PROTOCOL, MAX_TIMEOUT, QUEUE_TIMEOUT } from './constants.ts'
 import type { OpenStreamOnOptions, PerProtocol, StreamOpenerInit } from './index.ts'
 
 type CallOptions = Omit<OpenStreamOnOptions, 'onProgress'>
@@ -9,11 +9,6 @@ const HALF_CLOSES = ['confirmed', 'immediate']
 const EARLY_WRITES = ['all', 'first']
 
 const textEncoder = new TextEncoder()
-
-/**
- * A timer that is set for longer fires at once
- */
-const MAX_TIMEOUT = 2 ** 31 - 1
 
 /**
  * What the options of the service and those of a call come to. Where nobody has
@@ -39,8 +34,28 @@ const DEFAULTS: Settings = {
   listenerGuard: true
 }
 
+/**
+ * Objects need not have a `toString`, or one that works
+ */
+function print (value: unknown): string {
+  try {
+    return typeof value === 'string' ? `'${value}'` : String(value)
+  } catch {
+    return `an ${typeof value}`
+  }
+}
+
 export function reject (name: string, value: unknown, expected: string): never {
-  throw new InvalidParametersError(`${name} must be ${expected}, got ${typeof value === 'string' ? `'${value}'` : String(value)}`)
+  throw new InvalidParametersError(`${name} must be ${expected}, got ${print(value)}`)
+}
+
+/**
+ * What is left out is an empty object by now
+ */
+export function checkOptions (options: unknown): void {
+  if (typeof options !== 'object' || options == null) {
+    reject('the options', options, 'an object')
+  }
 }
 
 export function checkOneOf (name: string, value: string | undefined, values: string[]): void {
@@ -94,6 +109,8 @@ function checkIntercept (intercept: StreamOpenerInit['intercept']): void {
  * What a call sets goes before the settings of the service
  */
 export function readCallOptions (options: CallOptions, settings: Settings = DEFAULTS): Settings {
+  checkOptions(options)
+
   const { negotiationTimeout, halfClose, earlyWrites, resume, queue, queueTimeout, priority, maxOutboundStreams } = options
 
   if (priority != null && !Number.isFinite(priority)) {
@@ -126,6 +143,7 @@ export function readCallOptions (options: CallOptions, settings: Settings = DEFA
 }
 
 export function readInit (init: StreamOpenerInit): Settings {
+  checkOptions(init)
   checkPerProtocol('negotiation', init.negotiation, NEGOTIATIONS)
   checkCount('maxStreamsPerProtocol', init.maxStreamsPerProtocol, 1)
   checkCount('maxNegotiationsPerPeer', init.maxNegotiationsPerPeer, 1)

@@ -9,17 +9,21 @@
  * - the handshakes whose answer a call is waiting for
  * - the streams that are opened on a connection before the peer has answered
  *   anything on it
+ * - the streams that the muxer of a connection is about to be asked for, where it has
+ *   a limit of its own
  *
  * A call gets all that it needs at once. If it can not it waits for one of those
  * that are taken, and looks again when it is its turn.
  */
-import { EARLY, HANDSHAKE } from './call.ts'
-import { QueueTimeoutError } from './errors.ts'
+import { EARLY, HANDSHAKE, MUXER } from './call.ts'
 import { Permit } from './permit.ts'
+import { Queue } from './queue.ts'
 import { SlotsOfPeer } from './slots-of-peer.ts'
-import { goesBefore } from './slots.ts'
+import { createTimeoutError } from './timeout-error.ts'
+import { firstOf } from './turn.ts'
 import type { Call, Key, WaitInit } from './call.ts'
-import type { Slots, Waiter } from './slots.ts'
+import type { WaitingCall } from './queue.ts'
+import type { Slots } from './slots.ts'
 
 export interface PeerLimitsInit {
   /**
@@ -38,36 +42,27 @@ export interface PeerLimitsInit {
   onUnused(): void
 }
 
-interface WaitingCall extends Waiter {
-  call: Call
-
-  /**
-   * What it waits for
-   */
-  limit: Limit
-  slots: Slots<WaitingCall>
-  serve(permit: Permit): void
-  fail(err: Error): void
-}
-
 interface Limit {
   key: Key
   max: number
 }
 
-type Taken = Pick<WaitingCall, 'limit' | 'slots'>
-
 export class PeerLimits {
   readonly #init: PeerLimitsInit
-  readonly #slots = new SlotsOfPeer<WaitingCall>()
-  readonly #waiting = new Set<WaitingCall>()
+  readonly #slots = new SlotsOfPeer<Queue>()
+
+  /**
+   * Of each connection, by the kind of its calls
+   */
+  readonly #queues = new Map<object, Map<string, Queue>>()
+  #queued = 0
 
   constructor (init: PeerLimitsInit) {
     this.#init = init
   }
 
   get queued (): number {
-    return this.#waiting.size
+    return this.#queued
   }
 
   get negotiating (): number {
@@ -111,7 +106,7 @@ export class PeerLimits {
    * Wait for what `take` could not give. Rejects with the reason of the signal, a
    * QueueTimeoutError, or what `closed` or `stop` were called with.
    */
-  async wait (call: Call, { signal, ...turn }: WaitInit): Promise<Permit> {
+  async wait (call: Call, { signal, impatient = false, ...turn }: WaitInit): Promise<Permit> {
     signal?.throwIfAborted()
 
     const limits = this.#limitsOf(call)
@@ -121,44 +116,46 @@ export class PeerLimits {
       return this.#take(call, limits)
     }
 
-    const { promise, resolve, reject } = Promise.withResolvers<Permit>()
+    const now = performance.now()
+    const slots = this.#slots.get(call.connection, taken.key)
+    const since = impatient ? slots.takenAt : now
 
-    const onAbort = (): void => {
-      waiting.fail(signal?.reason)
+    if (Math.max(since, slots.givenBackAt) + turn.timeout <= now) {
+      this.#slots.tidy(slots)
+
+      throw createTimeoutError(slots, call, turn.timeout, this.#init.maxNegotiations)
     }
 
-    const leave = (): void => {
+    const { promise, resolve, reject } = Promise.withResolvers<Permit>()
+    const queue = this.#queueOf(call, slots)
+
+    const onAbort = (): void => {
+      this.#giveUp(queue, waiting, signal?.reason)
+    }
+
+    const onSettled = (): void => {
       signal?.removeEventListener('abort', onAbort)
-      this.#waiting.delete(waiting)
-      waiting.slots.leave(waiting)
+      this.#queued--
     }
 
     const waiting: WaitingCall = {
-      call,
-      ...taken,
       ...turn,
-      since: 0,
+      call,
+      since,
       serve: permit => {
-        leave()
+        onSettled()
         resolve(permit)
       },
       fail: err => {
-        leave()
+        onSettled()
         reject(err)
-
-        // the next one may be allowed more
-        this.#serve(waiting.slots)
-        this.#checkUnused()
-      },
-      onTimeout: () => {
-        waiting.fail(this.#describeTimeout(waiting))
       }
     }
 
-    this.#waiting.add(waiting)
+    this.#queued++
     signal?.addEventListener('abort', onAbort)
-    taken.slots.wait(waiting)
-    this.#serve(taken.slots)
+    queue.join(waiting)
+    this.#serve(queue.slots)
 
     // to return the promise itself would take longer for who came last
     const permit = await promise
@@ -171,8 +168,29 @@ export class PeerLimits {
    * more
    */
   reconsider (connection: object): void {
-    for (const waiting of this.#waitingFor(connection)) {
-      this.#reconsider(waiting)
+    const queues = new Set(this.#queues.get(connection)?.values())
+    let queue = firstOf(queues)
+
+    while (queue != null) {
+      const goesOn = this.#reconsider(queue)
+
+      if (!goesOn || queue.length === 0) {
+        queues.delete(queue)
+      }
+
+      queue = firstOf(queues)
+    }
+  }
+
+  /**
+   * The muxer of the connection may have another stream to give
+   */
+  streamClosed (connection: object): void {
+    const slots = this.#slots.find(connection, MUXER)
+
+    if (slots != null && slots.queues.size > 0) {
+      slots.givenBackAt = performance.now()
+      this.#serve(slots)
     }
   }
 
@@ -182,31 +200,63 @@ export class PeerLimits {
    */
   closed (connection: object, err: Error): void {
     this.#slots.delete(connection)
-    this.#reject(this.#waitingFor(connection), err)
+    this.#reject([...this.#queues.get(connection)?.values() ?? []], err)
   }
 
   stop (err: Error): void {
     this.#slots.clear()
-    this.#reject([...this.#waiting], err)
+    this.#reject([...this.#queues.values()].flatMap(queues => [...queues.values()]), err)
   }
 
-  #reject (rejected: WaitingCall[], err: Error): void {
-    // all of them first, or they would be served one after the other
-    for (const waiting of rejected) {
-      waiting.slots.leave(waiting)
-    }
-
-    for (const waiting of rejected) {
+  #reject (queues: Queue[], err: Error): void {
+    for (const waiting of queues.flatMap(queue => queue.clear())) {
       waiting.fail(err)
     }
 
     this.#checkUnused()
   }
 
-  #waitingFor (connection: object): WaitingCall[] {
-    return [...this.#waiting]
-      .filter(({ call }) => call.connection === connection)
-      .sort((a, b) => goesBefore(a, b) ? -1 : 1)
+  #giveUp (queue: Queue, waiting: WaitingCall, err: Error): void {
+    const { slots } = queue
+
+    // it may have been served in the meantime
+    if (queue.leave(waiting)) {
+      waiting.fail(err)
+
+      // the next one may be allowed more
+      this.#serve(slots)
+      this.#checkUnused()
+    }
+  }
+
+  /**
+   * Where calls of its kind wait
+   */
+  #queueOf ({ connection, kind }: Call, slots: Slots<Queue>): Queue {
+    const ofConnection = this.#queues.get(connection) ?? new Map<string, Queue>()
+    const existing = ofConnection.get(kind)
+
+    if (existing != null) {
+      return existing
+    }
+
+    const queue = new Queue({
+      slots,
+      onTimeout: waiting => {
+        this.#giveUp(queue, waiting, createTimeoutError(queue.slots, waiting.call, waiting.timeout, this.#init.maxNegotiations))
+      },
+      onEmpty: () => {
+        ofConnection.delete(kind)
+
+        if (ofConnection.size === 0) {
+          this.#queues.delete(connection)
+        }
+      }
+    })
+
+    this.#queues.set(connection, ofConnection.set(kind, queue))
+
+    return queue
   }
 
   /**
@@ -224,6 +274,12 @@ export class PeerLimits {
       limits.push({ key: EARLY, max: this.#init.maxEarlyStreams })
     }
 
+    const streamsLeft = call.streamsLeft()
+
+    if (streamsLeft !== Infinity) {
+      limits.push({ key: MUXER, max: streamsLeft })
+    }
+
     return limits
   }
 
@@ -231,79 +287,76 @@ export class PeerLimits {
    * Something of what is needed of which there is none left. Those who come later
    * wait behind those who wait already.
    */
-  #findTaken ({ connection }: Call, limits: Limit[], isLast: boolean): Taken | undefined {
-    for (const limit of limits) {
-      const slots = this.#slots.find(connection, limit.key)
+  #findTaken ({ connection }: Call, limits: Limit[], isLast: boolean): Limit | undefined {
+    return limits.find(({ key, max }) => {
+      const slots = this.#slots.find(connection, key)
 
-      if (slots != null && (slots.inUse >= limit.max || (isLast && slots.waiting > 0))) {
-        return { limit, slots }
-      }
-    }
+      return (slots?.inUse ?? 0) >= max || (isLast && slots != null && slots.queues.size > 0)
+    })
   }
 
   #take ({ connection }: Call, limits: Limit[]): Permit {
     const held = limits.map(({ key }): [Key, () => void] => {
-      const slots = this.#slots.take(connection, key)
+      const slots = this.#slots.get(connection, key)
+      slots.take()
 
-      return [key, () => { this.#giveBack(connection, key, slots) }]
+      return [key, () => { this.#giveBack(connection, slots) }]
     })
 
     return new Permit(held)
   }
 
-  #giveBack (connection: object, key: Key, slots: Slots<WaitingCall>): void {
+  #giveBack (connection: object, slots: Slots<Queue>): void {
     slots.giveBack()
     this.#serve(slots)
-    this.#slots.tidy(connection, key, slots)
+
+    if (typeof slots.key === 'string') {
+      this.streamClosed(connection)
+    }
+
     this.#checkUnused()
   }
 
   #checkUnused (): void {
-    if (this.#slots.isEmpty && this.#waiting.size === 0) {
+    if (this.#slots.isEmpty && this.#queued === 0) {
       this.#init.onUnused()
     }
   }
 
-  #serve (slots: Slots<WaitingCall>): void {
-    while (slots.first != null) {
-      if (!this.#reconsider(slots.first)) {
-        return
-      }
+  #serve (slots: Slots<Queue>): void {
+    let queue = firstOf(slots.queues)
+
+    while (queue != null && this.#reconsider(queue)) {
+      queue = firstOf(slots.queues)
     }
+
+    this.#slots.tidy(slots)
   }
 
   /**
-   * Returns false if it goes on waiting for the same
+   * Returns false if its first call goes on waiting for the same
    */
-  #reconsider (waiting: WaitingCall): boolean {
-    const { call, slots } = waiting
-    const limits = this.#limitsOf(call)
-    const taken = this.#findTaken(call, limits, false)
-
-    if (taken?.slots === slots) {
-      return false
-    }
+  #reconsider (queue: Queue): boolean {
+    const { slots, first } = queue
+    const limits = this.#limitsOf(first.call)
+    const taken = this.#findTaken(first.call, limits, false)
 
     if (taken == null) {
-      waiting.serve(this.#take(call, limits))
-      return true
+      const permit = this.#take(first.call, limits)
+      queue.leave(first)
+      first.serve(permit)
+    } else {
+      const { connection } = first.call
+
+      if (this.#slots.find(connection, taken.key) === slots) {
+        return false
+      }
+
+      queue.moveTo(this.#slots.get(connection, taken.key))
     }
 
-    slots.leave(waiting)
-    Object.assign(waiting, taken)
-    taken.slots.wait(waiting)
+    this.#slots.tidy(slots)
 
     return true
-  }
-
-  #describeTimeout ({ call, limit: { key, max }, slots: { inUse }, timeout }: WaitingCall): QueueTimeoutError {
-    switch (key) {
-      case HANDSHAKE:
-        return new QueueTimeoutError(`The peer answered none of ${inUse} handshakes within ${timeout}ms - it may be overloaded, if it is only slow raise maxNegotiationsPerPeer, which is ${max}, or queueTimeout`)
-      case EARLY:
-        return new QueueTimeoutError(`The peer answered nothing on the connection within ${timeout}ms, ${inUse} streams were opened on it - it may be overloaded, if it is only slow raise queueTimeout`)
-      default:
-        return new QueueTimeoutError(`None of the ${inUse} open streams of ${key} was closed within ${timeout}ms - close those that are not needed any more, or raise ${call.streamLimit(key).option}, which is ${max}, if the peer accepts more`)
-    }
   }
 }

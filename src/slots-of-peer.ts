@@ -1,15 +1,14 @@
-import { EARLY, HANDSHAKE } from './call.ts'
+import { HANDSHAKE } from './call.ts'
 import { Slots } from './slots.ts'
 import type { Key } from './call.ts'
-import type { Waiter } from './slots.ts'
 
 /**
  * The slots of one peer that are in use: for handshakes there is one kind over all
  * connections, the others are there for each connection
  */
-export class SlotsOfPeer<W extends Waiter> {
-  readonly #handshakes = new Slots<W>()
-  readonly #connections = new Map<object, Map<Key, Slots<W>>>()
+export class SlotsOfPeer<Q> {
+  readonly #handshakes = new Slots<Q>(HANDSHAKE)
+  readonly #connections = new Map<object, Map<Key, Slots<Q>>>()
 
   get negotiating (): number {
     return this.#handshakes.inUse
@@ -20,34 +19,31 @@ export class SlotsOfPeer<W extends Waiter> {
    */
   get open (): number {
     return [...this.#connections.values()]
-      .flatMap(slots => [...slots])
-      .reduce((open, [key, { inUse }]) => key === EARLY ? open : open + inUse, 0)
+      .flatMap(slots => [...slots.values()])
+      .reduce((open, { key, inUse }) => typeof key === 'string' ? open + inUse : open, 0)
   }
 
   get isEmpty (): boolean {
     return this.#connections.size === 0 && this.#handshakes.inUse === 0
   }
 
-  find (connection: object, key: Key): Slots<W> | undefined {
+  find (connection: object, key: Key): Slots<Q> | undefined {
     return key === HANDSHAKE ? this.#handshakes : this.#connections.get(connection)?.get(key)
   }
 
-  take (connection: object, key: Key): Slots<W> {
-    const slots = this.find(connection, key) ?? this.#add(connection, key)
-
-    slots.inUse++
-
-    return slots
+  get (connection: object, key: Key): Slots<Q> {
+    return this.find(connection, key) ?? this.#add(connection, key)
   }
 
   /**
-   * Forget the slots if none of them is in use. They may have been forgotten before,
-   * with their connection.
+   * Forget the slots if nobody uses or waits for them. They may have been forgotten
+   * before, with their connection.
    */
-  tidy (connection: object, key: Key, slots: Slots<W>): void {
-    const ofConnection = this.#connections.get(connection)
+  tidy (slots: Slots<Q>): void {
+    const { connection, key, isUnused } = slots
+    const ofConnection = connection == null ? undefined : this.#connections.get(connection)
 
-    if (slots.inUse === 0 && ofConnection?.get(key) === slots) {
+    if (connection != null && isUnused && ofConnection?.get(key) === slots) {
       ofConnection.delete(key)
 
       if (ofConnection.size === 0) {
@@ -64,9 +60,9 @@ export class SlotsOfPeer<W extends Waiter> {
     this.#connections.clear()
   }
 
-  #add (connection: object, key: Key): Slots<W> {
-    const slots = new Slots<W>()
-    const ofConnection = this.#connections.get(connection) ?? new Map<Key, Slots<W>>()
+  #add (connection: object, key: Key): Slots<Q> {
+    const slots = new Slots<Q>(key, connection)
+    const ofConnection = this.#connections.get(connection) ?? new Map<Key, Slots<Q>>()
 
     this.#connections.set(connection, ofConnection.set(key, slots))
 

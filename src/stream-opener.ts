@@ -8,6 +8,7 @@ import { Intercept } from './intercept.ts'
 import { KnownProtocols } from './known-protocols.ts'
 import { ListenerGuard } from './listener-guard.ts'
 import { Metrics } from './metrics.ts'
+import { isMuxerClosed } from './muxer-access.ts'
 import { Negotiations } from './negotiations.ts'
 import { untilNextTurn } from './next-turn.ts'
 import { readCallOptions, readProtocols } from './options.ts'
@@ -158,7 +159,11 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
   }
 
   readonly #onConnectionOpen = ({ detail: connection }: CustomEvent<Connection>): void => {
-    this.#add(connection)
+    // libp2p also announces those that were closed while they were upgraded, and never
+    // says that they are gone
+    if (connection.status === 'open') {
+      this.#add(connection)
+    }
   }
 
   readonly #onConnectionClose = ({ detail: connection }: CustomEvent<Connection>): void => {
@@ -203,6 +208,8 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
       this.#log('%p lost connection %s while a stream was opened, trying another one - %e', connection.remotePeer, connection.id, err)
     }
 
+    this.#closeUseless(connection.remotePeer)
+
     // libp2p's dial queue lets a call join a dial that has just ended, and never
     // settles it. In the next turn it has forgotten about that dial.
     await untilNextTurn()
@@ -216,11 +223,24 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
    */
   #findConnection (peer: PeerId, except?: Connection): Connection | undefined {
     const connections = this.#connectionManager.getConnections(peer)
-    const isUsable = (connection: Connection): boolean => connection !== except && connection.status === 'open' && connection.limits == null
+    const isUsable = (connection: Connection): boolean => connection !== except && connection.status === 'open' && connection.limits == null && !isMuxerClosed(connection)
 
     return connections.findLast(connection => connection.direct && isUsable(connection) && this.#bulk?.hasDialled(connection) !== true) ??
       connections.findLast(connection => connection.direct && isUsable(connection)) ??
       connections.find(isUsable)
+  }
+
+  /**
+   * A peer can close a muxer and leave the connection open (yamux: GoAway). libp2p
+   * keeps it, and would dial another one for each stream.
+   */
+  #closeUseless (peer: PeerId): void {
+    for (const connection of this.#connectionManager.getConnections(peer)) {
+      if (connection.status === 'open' && isMuxerClosed(connection)) {
+        this.#log('closing connection %s to %p, whose muxer is closed', connection.id, peer)
+        connection.close().catch(err => { connection.abort(err) })
+      }
+    }
   }
 
   async openBulkStream (peer: PeerId | Multiaddr | Multiaddr[], protocols: string | string[], options?: BulkStreamOptions): Promise<BulkStream> {

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { Deadlines } from '../src/deadlines.ts'
+import { EarliestTimer } from '../src/earliest-timer.ts'
 
 let deadlines: Deadlines
 let due: string[]
@@ -28,7 +29,8 @@ it('calls each when its time is up, whoever was there first', () => {
 
   vi.advanceTimersByTime(99)
   expect(due).to.deep.equal([])
-  vi.advanceTimersByTime(1)
+  // of a fake clock a turn takes 1 ms
+  vi.advanceTimersByTime(2)
   expect(due).to.deep.equal(['first'])
   vi.advanceTimersByTime(100)
   expect(due).to.deep.equal(['first', 'second'])
@@ -60,6 +62,44 @@ it('sets one timer for any number of the same timeout, and leaves it alone when 
   vi.advanceTimersByTime(10_000)
   expect(vi.getTimerCount()).to.equal(0)
   expect(due).to.deep.equal([])
+})
+
+it('lets what has arrived be read before it calls anything', () => {
+  const answered = add('answered', 100)
+  add('silent', 100)
+
+  // timers run before what is read in a turn
+  vi.advanceTimersByTime(100)
+  expect(due).to.deep.equal([])
+  deadlines.delete(answered)
+  vi.advanceTimersByTime(1)
+  expect(due).to.deep.equal(['silent'])
+})
+
+it('does not call anything when it was stopped in between', () => {
+  add('first', 100)
+  vi.advanceTimersByTime(100)
+  deadlines.stop()
+  vi.advanceTimersByTime(100)
+  expect(due).to.deep.equal([])
+})
+
+it.each([['is over', -5], ['is as far off as can be', 2 ** 31 - 1]])('sets no timer that Node.js would warn of for a time that %s', (_, ms) => {
+  const setTimeouts = vi.spyOn(globalThis, 'setTimeout')
+
+  for (let i = 0; i < 100; i++) {
+    const timer = new EarliestTimer(() => {})
+    // a time that can not be added to without rounding
+    vi.advanceTimersByTime(0.1 * i)
+    timer.set(performance.now() + ms)
+    timer.clear()
+  }
+
+  for (const [, delay] of setTimeouts.mock.calls) {
+    expect(delay).to.be.within(0, 2 ** 31 - 1)
+  }
+
+  setTimeouts.mockRestore()
 })
 
 it('calls nothing any more when it was stopped', () => {

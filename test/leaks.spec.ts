@@ -9,7 +9,9 @@ import { KnownProtocols } from '../src/known-protocols.ts'
 import { OptimisticNegotiation } from '../src/optimistic-negotiation.ts'
 import { PeerLimits } from '../src/peer-limits.ts'
 import { Permit } from '../src/permit.ts'
+import { Queue } from '../src/queue.ts'
 import { Slots } from '../src/slots.ts'
+import { SpokenProtocols } from '../src/spoken-protocols.ts'
 import { forkListener } from './fixtures/fork-listener.ts'
 import { connectIdentified, createOpenerNode, createStockNode, SOCKET_TRANSPORTS, stopNodes, TRANSPORTS } from './fixtures/nodes.ts'
 import { handleRaw } from './fixtures/raw-listener.ts'
@@ -127,7 +129,7 @@ describe.each(SOCKET_TRANSPORTS)('over %s, to a listener in another process', tr
 
     // libp2p itself keeps connections and streams for some seconds, in timers, so
     // the heap as a whole says nothing
-    for (const ours of [OptimisticNegotiation, HeldWrites, Echo, PeerLimits, Permit, Slots]) {
+    for (const ours of [OptimisticNegotiation, HeldWrites, Echo, PeerLimits, Permit, Queue, Slots, SpokenProtocols]) {
       expect(queryObjects(ours, { format: 'count' })).to.equal(0)
     }
 

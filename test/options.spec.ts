@@ -19,6 +19,16 @@ afterEach(async () => {
   dialer = listener = undefined
 })
 
+/**
+ * What can not be turned into a string, or only on purpose
+ */
+const ODD_VALUES: Record<string, unknown> = {
+  'an object without a prototype': Object.create(null),
+  'an object whose toString throws': { toString: () => { throw new TypeError('No') } },
+  'a symbol': Symbol('odd'),
+  'an array of such': [Object.create(null)]
+}
+
 describe('the options of the service', () => {
   it.each([
     ['negotiation', 'sometimes', "negotiation must be 'identified' or 'always' or 'full', got 'sometimes'"],
@@ -41,6 +51,23 @@ describe('the options of the service', () => {
     ['listenerGuard', 'on', "listenerGuard must be true or false, got 'on'"]
   ])('are checked at once: %s can not be %s', (name, value, message) => {
     expect(() => streamOpener({ [name]: value } as StreamOpenerInit)).toThrow(expect.objectContaining({ name: 'InvalidParametersError', message }))
+  })
+
+  it.each(Object.entries(ODD_VALUES))('are checked at once, also where one is %s', (_, value) => {
+    for (const name of ['negotiation', 'negotiationTimeout', 'halfClose', 'resume', 'queue', 'queueTimeout', 'maxStreamsPerProtocol', 'maxNegotiationsPerPeer', 'maxQueuedPerPeer', 'intercept', 'listenerGuard', 'priority']) {
+      expect(() => streamOpener({ [name]: value } as any)).toThrow(expect.objectContaining({
+        name: 'InvalidParametersError',
+        message: expect.stringMatching(new RegExp(`^(${name}|a protocol) must be .*, got `))
+      }))
+    }
+  })
+
+  it.each([null, 42, 'all', Symbol('options'), () => {}])('are an object, not %s', init => {
+    expect(() => streamOpener(init as any)).toThrow(expect.objectContaining({ name: 'InvalidParametersError', message: expect.stringContaining('the options must be an object, got ') }))
+  })
+
+  it('may be an object without a prototype', () => {
+    streamOpener(Object.assign(Object.create(null), { queue: false }))
   })
 
   it('can all be left out, or be undefined', () => {
@@ -92,6 +119,33 @@ describe('the options of a call', () => {
     listener = await createStockNode('tcp')
 
     await expect(dialer.services.streamOpener.newStream(addressOf(listener), protocols as any)).rejects.toThrow(expect.objectContaining({ name: 'InvalidParametersError' }))
+    expect(dialer.getConnections()).to.deep.equal([])
+  })
+
+  it.each(Object.entries(ODD_VALUES))('are checked before anything is dialled, also where one is %s', async (_, value) => {
+    dialer = await createOpenerNode()
+    listener = await createStockNode('tcp')
+    const { newStream, newStreamOn } = dialer.services.streamOpener
+    const expected = expect.objectContaining({ name: 'InvalidParametersError' })
+
+    for (const name of ['negotiationTimeout', 'halfClose', 'resume', 'queue', 'queueTimeout', 'priority', 'maxOutboundStreams']) {
+      await expect(newStream.call(dialer.services.streamOpener, addressOf(listener), ECHO, { [name]: value } as any)).rejects.toThrow(expected)
+    }
+
+    for (const protocols of [value, [value], [ECHO, value]]) {
+      await expect(newStream.call(dialer.services.streamOpener, addressOf(listener), protocols as any)).rejects.toThrow(expected)
+      await expect(newStreamOn.call(dialer.services.streamOpener, {} as any, protocols as any)).rejects.toThrow(expected)
+    }
+
+    expect(dialer.getConnections()).to.deep.equal([])
+  })
+
+  it.each([null, 42, 'all', Symbol('options')])('are an object, not %s', async options => {
+    dialer = await createOpenerNode()
+    listener = await createStockNode('tcp')
+
+    await expect(dialer.services.streamOpener.newStream(addressOf(listener), ECHO, options as any)).rejects.toThrow(expect.objectContaining({ name: 'InvalidParametersError' }))
+    await expect(dialer.services.streamOpener.newStreamOn({} as any, ECHO, options as any)).rejects.toThrow(expect.objectContaining({ name: 'InvalidParametersError' }))
     expect(dialer.getConnections()).to.deep.equal([])
   })
 

@@ -8,13 +8,16 @@ import type { Permit } from '../src/permit.ts'
 const MAX_STREAMS = 2
 const MAX_NEGOTIATIONS = 3
 const MAX_EARLY_STREAMS = 2
+const MAX_STREAMS_OF_MUXER = 3
 const QUEUE = { priority: 50, order: 0, timeout: 1_000 }
 
 function callFor (connection: object, needs: Partial<Needs> = {}, max = MAX_STREAMS): Call {
   return {
     connection,
+    kind: JSON.stringify([needs, max]),
     needs: () => ({ protocols: ['/a'], negotiates: false, early: false, ...needs }),
-    streamLimit: () => ({ max, option: 'maxStreamsPerProtocol' })
+    streamLimit: () => ({ max, option: 'maxStreamsPerProtocol' }),
+    streamsLeft: () => Infinity
   }
 }
 
@@ -208,6 +211,113 @@ describe('the limits of a peer', () => {
     expect(limits.negotiating).to.equal(MAX_NEGOTIATIONS)
   })
 
+  it('time a call out that only changes what it waits for', async () => {
+    const limits = createLimits()
+    const log: string[] = []
+    let protocol = '/a'
+
+    for (const other of ['/a', '/b']) {
+      take(limits, callFor(connection, { protocols: [other] }, 1))
+    }
+
+    const call: Call = { ...callFor(connection, {}, 1), needs: () => ({ protocols: [protocol], negotiates: false, early: false }) }
+    wait(limits, call, log, 'moved')
+
+    for (let i = 0; i < 3; i++) {
+      vi.advanceTimersByTime(400)
+      protocol = protocol === '/a' ? '/b' : '/a'
+      limits.reconsider(connection)
+      await microtasks()
+    }
+
+    expect(log).to.deep.equal(['moved: QueueTimeoutError'])
+    expect(limits.queued).to.equal(0)
+    expect(vi.getTimerCount()).to.equal(0)
+  })
+
+  it('let a call wait anew for something else when what it waited for was given back, though to somebody else', async () => {
+    const limits = createLimits()
+    const log: string[] = []
+    let protocol = '/a'
+    const [giveBack] = ['/a', '/b'].map(other => take(limits, callFor(connection, { protocols: [other] }, 1)).bind(other))
+    const call: Call = { ...callFor(connection, {}, 1), needs: () => ({ protocols: [protocol], negotiates: false, early: false }) }
+
+    wait(limits, callFor(connection, {}, 1), log, 'first')
+    wait(limits, call, log, 'moved')
+    vi.advanceTimersByTime(900)
+    giveBack?.()
+    protocol = '/b'
+    limits.reconsider(connection)
+    vi.advanceTimersByTime(900)
+    await microtasks()
+    expect(log).to.deep.equal(['first'])
+    vi.advanceTimersByTime(102)
+    await microtasks()
+    expect(log).to.deep.equal(['first', 'moved: QueueTimeoutError'])
+  })
+
+  it('look at one call of each kind when something has become known, however many wait', async () => {
+    const limits = createLimits()
+    const log: string[] = []
+    let protocol = '/a'
+    let looks = 0
+
+    for (const other of ['/a', '/b']) {
+      take(limits, callFor(connection, { protocols: [other] }, 1))
+    }
+
+    const call: Call = {
+      ...callFor(connection, {}, 1),
+      needs: () => {
+        looks++
+
+        return { protocols: [protocol], negotiates: false, early: false }
+      }
+    }
+
+    for (let i = 0; i < 10_000; i++) {
+      wait(limits, { ...call }, log, `${i}`)
+    }
+
+    looks = 0
+    protocol = '/b'
+    limits.reconsider(connection)
+    expect(looks).to.be.below(5)
+    expect(limits.queued).to.equal(10_000)
+  })
+
+  it('do not let an impatient call wait for what has not been given back for as long as it would wait', async () => {
+    const limits = createLimits()
+    const log: string[] = []
+    const call = callFor(connection)
+    const giveBack = [take(limits, call).bind('/a'), take(limits, call).bind('/a')]
+
+    vi.advanceTimersByTime(900)
+    wait(limits, call, log, 'first', { impatient: true })
+    vi.advanceTimersByTime(102)
+    await microtasks()
+    expect(log).to.deep.equal(['first: QueueTimeoutError'])
+
+    // and it does not wait again
+    wait(limits, call, log, 'second', { impatient: true })
+    vi.advanceTimersByTime(2)
+    await microtasks()
+    expect(log).to.deep.equal(['first: QueueTimeoutError', 'second: QueueTimeoutError'])
+
+    // but as long as something is given back
+    const patient = ['third', 'fourth', 'fifth']
+    wait(limits, call, log, 'patient', { priority: 90 })
+    giveBack[0]?.()
+    patient.forEach(name => { wait(limits, call, log, name, { impatient: true }) })
+    vi.advanceTimersByTime(900)
+    giveBack[1]?.()
+    await microtasks()
+    expect(log.slice(2)).to.deep.equal(['patient', 'third'])
+    vi.advanceTimersByTime(1_002)
+    await microtasks()
+    expect(log.slice(4)).to.deep.equal(['fourth: QueueTimeoutError', 'fifth: QueueTimeoutError'])
+  })
+
   it('serve who may go on now in the order of asking, higher priorities first', async () => {
     const limits = createLimits()
     const log: string[] = []
@@ -335,6 +445,8 @@ describe('whatever happens in whatever order', () => {
         return streams.filter(stream => stream.key === key && stream.protocol === protocol).length + calls.filter(call => call.permit != null && call.key === key && call.protocols.includes(protocol)).length
       }
       const negotiating = (): number => calls.filter(({ permit, negotiates }) => permit != null && negotiates).length
+      const streamsLeft = (key: object): number => MAX_STREAMS_OF_MUXER - streams.filter(stream => stream.key === key).length
+      const opening = (key: object): number => calls.filter(call => call.permit != null && call.key === key).length
       const early = (key: object): number => streams.filter(stream => stream.key === key && stream.early).length + calls.filter(call => call.permit != null && call.key === key && call.early).length
 
       const run = (next: Step): void => {
@@ -342,7 +454,13 @@ describe('whatever happens in whatever order', () => {
 
         switch (next.do) {
           case 'open': {
-            const call: Call = { connection: key, needs: () => next, streamLimit: () => ({ max: MAX_STREAMS, option: '' }) }
+            const call: Call = {
+              connection: key,
+              kind: JSON.stringify([next.protocols, next.negotiates, next.early]),
+              needs: () => next,
+              streamLimit: () => ({ max: MAX_STREAMS, option: '' }),
+              streamsLeft: () => streamsLeft(key)
+            }
             const tracked: Tracked = { ...next, key, order: calls.length, state: 'waiting', controller: new AbortController(), settled: 0, permit: limits.take(call) }
             calls.push(tracked)
             isUnused = false
@@ -416,13 +534,14 @@ describe('whatever happens in whatever order', () => {
         expect(limits.negotiating).to.equal(negotiating())
         expect(limits.negotiating).to.be.at.most(MAX_NEGOTIATIONS)
         expect(Math.max(...keys.map(early))).to.be.at.most(MAX_EARLY_STREAMS)
+        expect(keys.every(key => opening(key) <= streamsLeft(key))).to.equal(true)
 
         const waiting = calls.filter(({ state }) => state === 'waiting')
         expect(isUnused).to.equal(limits.open === 0 && limits.negotiating === 0 && waiting.length === 0)
         expect(limits.queued).to.equal(waiting.length)
 
         for (const call of waiting) {
-          const isHeldUp = call.protocols.some(protocol => inUse(call.key, protocol) >= MAX_STREAMS) || (call.negotiates && negotiating() >= MAX_NEGOTIATIONS) || (call.early && early(call.key) >= MAX_EARLY_STREAMS)
+          const isHeldUp = call.protocols.some(protocol => inUse(call.key, protocol) >= MAX_STREAMS) || (call.negotiates && negotiating() >= MAX_NEGOTIATIONS) || (call.early && early(call.key) >= MAX_EARLY_STREAMS) || opening(call.key) >= streamsLeft(call.key)
 
           expect(isHeldUp).to.equal(true)
           expect(call.controller.signal.aborted).to.equal(false)

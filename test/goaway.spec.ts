@@ -1,0 +1,94 @@
+import { pEvent } from 'p-event'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { addressOf, connectIdentified, createOpenerNode, createStockNode, stopNodes } from './fixtures/nodes.ts'
+import { bytes, ECHO, echo, exchange } from './fixtures/streams.ts'
+import type { OpenerServices } from './fixtures/nodes.ts'
+import type { Connection, Libp2p, StreamMuxer } from '@libp2p/interface'
+
+type WithMuxer = Connection & { muxer: StreamMuxer & { sendGoAway(reason: number): void } }
+
+let dialer: Libp2p<OpenerServices>
+let listener: Libp2p
+
+afterEach(async () => {
+  await stopNodes(dialer, listener)
+})
+
+/**
+ * The end of a connection that is no end: its TCP connection stays open
+ */
+async function goAway (connection: Connection): Promise<void> {
+  const [back] = listener.getConnections(dialer.peerId) as [WithMuxer]
+  back.muxer.sendGoAway(0)
+
+  await vi.waitFor(() => {
+    expect((connection as WithMuxer).muxer.status).to.equal('closed')
+  })
+}
+
+async function connect (): Promise<Connection> {
+  dialer = await createOpenerNode()
+  listener = await createStockNode('tcp')
+  await listener.handle(ECHO, echo)
+
+  return connectIdentified(dialer, listener)
+}
+
+describe('a peer that closes the muxer and leaves the connection open', () => {
+  it.each([
+    ['its id', () => listener.peerId],
+    ['its address', () => addressOf(listener)]
+  ])('is dialled once for many calls with %s, and the connection that is of no use is closed', async (_, peer) => {
+    const connection = await connect()
+    await goAway(connection)
+    expect(connection.status).to.equal('open')
+    await expect(dialer.dialProtocol(listener.peerId, ECHO)).rejects.toThrow(expect.objectContaining({ name: 'ConnectionClosedError' }))
+
+    const opened = vi.fn()
+    dialer.addEventListener('connection:open', opened)
+
+    for (let i = 0; i < 60; i++) {
+      expect(await exchange(await dialer.services.streamOpener.newStream(peer(), ECHO), bytes('hello'))).to.deep.equal(bytes('hello'))
+    }
+
+    expect(opened.mock.calls).to.have.length(1)
+
+    if (connection.status === 'open' || connection.status === 'closing') {
+      await pEvent(connection as any, 'close')
+    }
+
+    expect(dialer.getConnections(listener.peerId)).to.have.length(1)
+    // so stock's own call finds one that is of use
+    expect(await exchange(await dialer.dialProtocol(listener.peerId, ECHO), bytes('hello'))).to.deep.equal(bytes('hello'))
+  })
+
+  it('is dialled once for many calls at once', async () => {
+    const connection = await connect()
+    await goAway(connection)
+    const opened = vi.fn()
+    dialer.addEventListener('connection:open', opened)
+
+    await Promise.all(Array.from({ length: 60 }, async () => {
+      expect(await exchange(await dialer.services.streamOpener.newStream(listener.peerId, ECHO), bytes('hello'))).to.deep.equal(bytes('hello'))
+    }))
+
+    expect(opened.mock.calls).to.have.length(1)
+  })
+
+  it('does not make connections pile up where it does so on each', async () => {
+    await connect()
+    const { streamOpener } = dialer.services
+    let most = 0
+
+    for (let i = 0; i < 60; i++) {
+      for (const connection of dialer.getConnections(listener.peerId).filter(({ status }) => status === 'open')) {
+        await goAway(connection)
+      }
+
+      expect(await exchange(await streamOpener.newStream(listener.peerId, ECHO), bytes('hello'))).to.deep.equal(bytes('hello'))
+      most = Math.max(most, dialer.getConnections(listener.peerId).length)
+    }
+
+    expect(most).to.be.at.most(2)
+  })
+})

@@ -1,0 +1,198 @@
+import { queryObjects } from 'node:v8'
+import { identifyPush } from '@libp2p/identify'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { KnownProtocols } from '../src/known-protocols.ts'
+import { SpokenProtocols } from '../src/spoken-protocols.ts'
+import { manyProtocols, pushProtocols } from './fixtures/identify-push.ts'
+import { addressOf, connectIdentified, createOpenerNode, createStockNode, identified, stopNodes, TRANSPORTS } from './fixtures/nodes.ts'
+import { closed, ECHO, echo } from './fixtures/streams.ts'
+import type { StreamOpenerComponents } from '../src/index.ts'
+import type { NodeInit, OpenerServices } from './fixtures/nodes.ts'
+import type { Connection, Libp2p, StreamMuxer } from '@libp2p/interface'
+
+const NEW = '/echo/2.0.0'
+const OTHER = '/other/1.0.0'
+
+let dialer: Libp2p<OpenerServices>
+let listener: Libp2p
+let known: KnownProtocols
+
+afterEach(async () => {
+  await stopNodes(dialer, listener)
+})
+
+/**
+ * Sees what the service's own sees
+ */
+function follow (node: Libp2p<OpenerServices>): KnownProtocols {
+  const { events, peerStore, logger } = (node as unknown as { components: StreamOpenerComponents }).components
+  const known = new KnownProtocols({ events, peerStore }, logger.forComponent('test'))
+  known.start()
+
+  return known
+}
+
+async function push (...messages: string[][]): Promise<void> {
+  const [connection] = listener.getConnections(dialer.peerId)
+  await Promise.all([identified(dialer, listener), pushProtocols(connection as Connection, ...messages)])
+}
+
+describe('the first choice', () => {
+  async function connect (services: NodeInit['services'] = {}): Promise<Connection> {
+    dialer = await createOpenerNode({}, { services: { identifyPush: identifyPush() } })
+    listener = await createStockNode('tcp', { services })
+    await listener.handle(ECHO, echo)
+    known = follow(dialer)
+
+    return connectIdentified(dialer, listener)
+  }
+
+  /**
+   * What stock's own negotiation of the protocols selects
+   */
+  async function selected (connection: Connection, protocols: string[]): Promise<string> {
+    const stream = await connection.newStream(protocols)
+    const { protocol } = stream
+    stream.abort(new Error('Seen enough'))
+
+    return protocol
+  }
+
+  it('is the first of the protocols if the peer is known to speak it, and a later one if identify has named all but those before', async () => {
+    const connection = await connect()
+
+    expect(known.firstChoice(connection, [ECHO, NEW])).to.equal(ECHO)
+    expect(known.firstChoice(connection, [NEW, ECHO])).to.equal(ECHO)
+    expect(await selected(connection, [NEW, ECHO])).to.equal(ECHO)
+    expect(known.firstChoice(connection, [NEW])).to.equal(undefined)
+  })
+
+  it('is none where identify has not come: an echo says nothing about the others', async () => {
+    dialer = await createOpenerNode()
+    listener = await createStockNode('tcp')
+    await listener.handle(ECHO, echo)
+    await listener.handle(NEW, echo)
+    dialer.services.identify.identify = async () => new Promise(() => {})
+    known = follow(dialer)
+    const connection = await dialer.dial(addressOf(listener))
+
+    expect(known.firstChoice(connection, [ECHO])).to.equal(undefined)
+    known.confirmed(connection, ECHO)
+    expect(known.firstChoice(connection, [ECHO, NEW])).to.equal(ECHO)
+    expect(known.firstChoice(connection, [NEW, ECHO])).to.equal(undefined)
+    expect(await selected(connection, [NEW, ECHO])).to.equal(NEW)
+  })
+
+  it('is none after an echo of what identify has not named: the peer speaks more than it says', async () => {
+    const connection = await connect()
+
+    await listener.handle(OTHER, echo)
+    await listener.handle(NEW, echo)
+    known.confirmed(connection, OTHER)
+    expect(known.firstChoice(connection, [NEW, ECHO])).to.equal(undefined)
+    expect(await selected(connection, [NEW, ECHO])).to.equal(NEW)
+    expect(known.firstChoice(connection, [OTHER, ECHO])).to.equal(OTHER)
+  })
+
+  it('is none while one before it was named and has failed since: the peer may have been overloaded', async () => {
+    const connection = await connect()
+    await push([NEW, ECHO])
+
+    known.refused(connection, NEW, new Error('It was silent'))
+    expect(known.firstChoice(connection, [NEW, ECHO])).to.equal(undefined)
+    expect(known.firstChoice(connection, [ECHO, NEW])).to.equal(ECHO)
+  })
+
+  it('is what the last message says, if it says anything about protocols', async () => {
+    const connection = await connect()
+
+    await push([])
+    expect(known.firstChoice(connection, [NEW, ECHO])).to.equal(ECHO)
+    await push([NEW, ECHO])
+    expect(known.firstChoice(connection, [NEW, ECHO])).to.equal(NEW)
+    await push([])
+    expect(known.firstChoice(connection, [NEW, ECHO])).to.equal(NEW)
+    await push([OTHER])
+    expect(known.firstChoice(connection, [NEW, ECHO])).to.equal(undefined)
+    expect(known.firstChoice(connection, [NEW, ECHO, OTHER])).to.equal(OTHER)
+  })
+
+  it('is none behind others when the message named more than is held', async () => {
+    const connection = await connect()
+
+    await push([ECHO], ...manyProtocols())
+    expect(known.firstChoice(connection, [ECHO])).to.equal(ECHO)
+    expect(known.firstChoice(connection, [NEW, ECHO])).to.equal(undefined)
+    await push([ECHO, 'x'.repeat(1_024)])
+    expect(known.firstChoice(connection, [NEW, ECHO])).to.equal(undefined)
+    await push([ECHO])
+    expect(known.firstChoice(connection, [NEW, ECHO])).to.equal(ECHO)
+  })
+})
+
+describe('what a peer can make a node hold', () => {
+  it.each([false, true])('is a thousand protocols for each connection, however many it claims, with resume: %s', async resume => {
+    dialer = await createOpenerNode({ resume }, { services: { identifyPush: identifyPush() } })
+    listener = await createStockNode('tcp')
+    await connectIdentified(dialer, listener)
+    await push([ECHO], ...manyProtocols())
+
+    const { protocols } = dialer.services.streamOpener.status(listener.peerId)
+    expect(protocols).to.have.length(1_000)
+    expect(protocols).to.include(ECHO)
+    const held = protocols.join('\n').length
+
+    // the peer store says nothing when metadata changes
+    await vi.waitFor(async () => {
+      const { metadata, protocols } = await dialer.peerStore.get(listener.peerId)
+      expect(protocols).to.have.length.above(14_000)
+      expect(metadata.get('StreamOpenerProtocols')?.byteLength).to.equal(resume ? held : undefined)
+    })
+  })
+
+  it('is no more than that for what it has confirmed and refused', () => {
+    const spoken = new SpokenProtocols()
+
+    for (let i = 0; i < 3_000; i++) {
+      spoken.confirmed(`/${i}`)
+      spoken.refused(`/refused/${i}`)
+    }
+
+    expect(spoken.all()).to.have.length(1_000)
+    expect(spoken.has('/2999')).to.equal(true)
+    expect(spoken.hasRefused('/refused/2999')).to.equal(true)
+    expect(spoken.hasRefused('/refused/0')).to.equal(false)
+  })
+})
+
+describe.each(TRANSPORTS)('a connection over %s that the peer closes while it is upgraded', transport => {
+  it('is announced after its end, and nothing is held for it', async () => {
+    const opened: Connection[] = []
+    // a connection gater that takes longer to decide than the connection lasts
+    const denyOutboundUpgradedConnection = async (_: unknown, maConn: any): Promise<boolean> => {
+      if (maConn.status === 'open') {
+        await closed(maConn)
+      }
+
+      return false
+    }
+    listener = await createStockNode(transport, { connectionGater: { denyInboundUpgradedConnection: async () => true } })
+    dialer = await createOpenerNode({ intercept: true }, { connectionGater: { denyOutboundUpgradedConnection } })
+    dialer.addEventListener('connection:open', evt => { opened.push(evt.detail) })
+    known = follow(dialer)
+
+    for (let i = 0; i < 3; i++) {
+      await expect(dialer.services.streamOpener.newStream(listener.getMultiaddrs(), ECHO)).rejects.toThrow()
+    }
+
+    for (const connection of opened) {
+      expect(connection.status).to.not.equal('open')
+      // libp2p's own
+      expect((connection as Connection & { muxer: StreamMuxer & { listenerCount(type: string): number } }).muxer.listenerCount('stream')).to.equal(1)
+    }
+
+    expect(opened).to.have.length(3)
+    expect(known.size).to.equal(0)
+    expect(queryObjects(SpokenProtocols, { format: 'count' })).to.equal(0)
+  })
+})
