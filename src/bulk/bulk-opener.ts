@@ -22,6 +22,15 @@ export interface BulkOpenerInit {
   newStreamOn(connection: Connection, protocols: string[], options: OpenStreamOnOptions): Promise<Stream>
 }
 
+/**
+ * Who is meant, where that is said and is right - if it is not, libp2p says so
+ */
+function peerOf (target: PeerId | Multiaddr | Multiaddr[]): PeerId | undefined {
+  try {
+    return readTarget(target).peer
+  } catch {}
+}
+
 export class BulkOpener implements BulkStreams, Startable {
   #stopping?: AbortController
   readonly #components: StreamOpenerComponents
@@ -71,7 +80,7 @@ export class BulkOpener implements BulkStreams, Startable {
       return
     }
 
-    const { peer: peerId } = readTarget(peer)
+    const peerId = peerOf(peer)
 
     if (peerId == null) {
       return
