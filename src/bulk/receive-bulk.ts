@@ -1,6 +1,7 @@
-import { AbortError, InvalidParametersError, StreamResetError, StreamStateError } from '@libp2p/interface'
+import { AbortError, StreamResetError, StreamStateError } from '@libp2p/interface'
 import { UnexpectedEOFError } from '@libp2p/utils'
 import { bulkTransferError } from './bulk-transfer-error.ts'
+import { checkTransferOptions } from './check-options.ts'
 import { holdReads } from './hold-reads.ts'
 import { PieceQueue } from './join-pieces.ts'
 import { ProgressReporter } from './report-progress.ts'
@@ -50,13 +51,9 @@ export interface ReceiveBulkOptions extends AbortOptions, BulkProgressOptions {
  * if an option is not valid.
  */
 export function receiveBulk (stream: Stream, options: ReceiveBulkOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
-  const { highWaterMark = DEFAULT_HIGH_WATER_MARK } = options
+  checkTransferOptions(options)
 
-  if (!Number.isInteger(highWaterMark) || highWaterMark < 1) {
-    throw new InvalidParametersError(`highWaterMark must be a positive integer, but it is ${highWaterMark}`)
-  }
-
-  const receiving = new Receiving(stream, { ...options, highWaterMark })
+  const receiving = new Receiving(stream, { ...options, highWaterMark: options.highWaterMark ?? DEFAULT_HIGH_WATER_MARK })
   const chunks = receiving.chunks()
   const leave = chunks.return.bind(chunks)
 
@@ -182,7 +179,7 @@ class Receiving {
     }
 
     if (this.#queue.byteLength > this.#holdAt) {
-      this.#hold.hold()
+      this.#hold.hold(this.#queue.byteLength)
     }
   }
 
@@ -235,7 +232,7 @@ class Receiving {
     this.#wake?.()
 
     if (this.#queue.byteLength > this.#holdAt) {
-      this.#hold.hold()
+      this.#hold.hold(this.#queue.byteLength)
     }
   }
 

@@ -1,5 +1,7 @@
 import { InvalidParametersError, StreamStateError } from '@libp2p/interface'
+import { untilNextTurn } from '../next-turn.ts'
 import { bulkTransferError } from './bulk-transfer-error.ts'
+import { checkTransferOptions } from './check-options.ts'
 import { iterateSource, piecesOf } from './iterate-source.ts'
 import { ProgressReporter } from './report-progress.ts'
 import { MAX_BATCH, WriteAhead } from './write-ahead.ts'
@@ -57,20 +59,25 @@ export interface SendBulkResult {
  * yields something else than bytes, which aborts it.
  */
 export async function sendBulk (stream: Stream, source: BulkSource, options: SendBulkOptions = {}): Promise<SendBulkResult> {
-  const { highWaterMark = MAX_BATCH } = options
+  checkTransferOptions(options)
 
-  if (!Number.isInteger(highWaterMark) || highWaterMark < 1) {
-    throw new InvalidParametersError(`highWaterMark must be a positive integer, but it is ${highWaterMark}`)
-  }
-
-  return new Sending(stream, iterateSource(source), { ...options, highWaterMark }).run()
+  return new Sending(stream, iterateSource(source), { ...options, highWaterMark: options.highWaterMark ?? MAX_BATCH }).run()
 }
+
+/**
+ * How many chunks are taken and written in a turn of the event loop, at most. A source
+ * that has them at hand, and a connection that takes them, would go on in microtasks
+ * alone, and keep timers and sockets waiting. It is few enough for them to be frames,
+ * which take some 30 microseconds each, and enough for turns to cost nothing.
+ */
+const STEPS_PER_TURN = 256
 
 function isPromise <T> (value: T | Promise<T>): value is Promise<T> {
   return typeof (value as Partial<Promise<T>>).then === 'function'
 }
 
 class Sending {
+  #steps = 0
   #failure?: { cause: unknown }
   #isClosing = false
   #sourceIsDone = false
@@ -123,6 +130,10 @@ class Sending {
     while (true) {
       this.#checkStream()
 
+      if (this.#isTurnOver()) {
+        await this.#unlessFailed(untilNextTurn())
+      }
+
       const { done, value } = await this.#next()
 
       if (done === true) {
@@ -165,7 +176,17 @@ class Sending {
 
       offset += this.#writer.write(offset === 0 ? data : data.subarray(offset))
       this.#progress.update(this.#writer.taken)
+
+      if (this.#isTurnOver()) {
+        await this.#unlessFailed(untilNextTurn())
+      }
     }
+  }
+
+  #isTurnOver (): boolean {
+    this.#steps = (this.#steps + 1) % STEPS_PER_TURN
+
+    return this.#steps === 0
   }
 
   async #close (): Promise<void> {
