@@ -13,7 +13,7 @@ export interface TransferOptions extends AbortOptions, BulkProgressOptions {
 /**
  * What all functions for bulk streams take
  */
-export function checkOptions (options: CommonOptions): void {
+export function checkOptions (options: CommonOptions | null): void {
   if (options === null || typeof options !== 'object') {
     reject('options', options, 'an object')
   }

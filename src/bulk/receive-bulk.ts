@@ -33,7 +33,10 @@ export interface ReceiveBulkOptions extends AbortOptions, BulkProgressOptions {
 
 /**
  * What the peer sends until it ends the stream, in order, as soon as it is there. A
- * slow reader makes the peer wait: memory stays bounded, however much it sends.
+ * slow reader makes the peer wait: memory stays bounded, however much it sends, and in
+ * however small frames. mplex cannot make it wait, so there the stream is aborted with
+ * a `StreamBufferError` as `cause` when its `maxReadBufferLength`, 4 MiB by default,
+ * has come on top.
  *
  * It listens from when it is called, so call it as soon as there is a stream, and
  * call it once. What has arrived before is not lost.
@@ -47,7 +50,7 @@ export interface ReceiveBulkOptions extends AbortOptions, BulkProgressOptions {
  * no other way to stop the peer, neither over yamux nor over QUIC.
  *
  * Chunks are pieces of memory as they were received, but pieces of less than 16 KiB
- * that wait together are joined. It throws an `InvalidParametersError` at once
+ * that wait together are joined, up to 64 KiB. It throws an `InvalidParametersError` at once
  * if an option is not valid.
  */
 export function receiveBulk (stream: Stream, options: ReceiveBulkOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
