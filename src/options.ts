@@ -36,7 +36,18 @@ const DEFAULTS: Settings = {
 }
 
 export function reject (name: string, value: unknown, expected: string): never {
-  throw new InvalidParametersError(`${name} must be ${expected}, got ${typeof value === 'string' ? `'${value}'` : String(value)}`)
+  throw new InvalidParametersError(`${name} must be ${expected}, got ${print(value)}`)
+}
+
+/**
+ * Objects need not have a string to say for themselves
+ */
+function print (value: unknown): string {
+  try {
+    return typeof value === 'string' ? `'${value}'` : String(value)
+  } catch {
+    return typeof value
+  }
 }
 
 export function checkOneOf (name: string, value: string | undefined, values: string[]): void {
