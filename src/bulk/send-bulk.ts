@@ -4,6 +4,7 @@ import { bulkTransferError } from './bulk-transfer-error.ts'
 import { checkTransferOptions } from './check-options.ts'
 import { iterateSource, piecesOf } from './iterate-source.ts'
 import { ProgressReporter } from './report-progress.ts'
+import { Steps } from './steps.ts'
 import { MAX_BATCH, WriteAhead } from './write-ahead.ts'
 import type { BulkSource, SourceIterator } from './iterate-source.ts'
 import type { BulkProgressOptions } from './report-progress.ts'
@@ -72,24 +73,16 @@ export async function sendBulk (stream: Stream, source: BulkSource, options: Sen
   return new Sending(stream, iterateSource(source), { ...options, highWaterMark: options.highWaterMark ?? MAX_BATCH }).run()
 }
 
-/**
- * How many chunks are taken and written in a turn of the event loop, at most. A source
- * that has them at hand, and a connection that takes them, would go on in microtasks
- * alone, and keep timers and sockets waiting. It is few enough for them to be frames,
- * which take some 30 microseconds each, and enough for turns to cost nothing.
- */
-const STEPS_PER_TURN = 256
-
 function isPromise <T> (value: T | Promise<T>): value is Promise<T> {
   return typeof (value as Partial<Promise<T>>).then === 'function'
 }
 
 class Sending {
-  #steps = 0
   #failure?: { cause: unknown }
   #isClosing = false
   #sourceIsDone = false
   #reject?: (err: unknown) => void
+  readonly #steps = new Steps()
   readonly #stream: Stream
   readonly #source: SourceIterator
   readonly #options: SendBulkOptions
@@ -136,11 +129,11 @@ class Sending {
     let bytes = 0
 
     while (true) {
-      this.#checkStream()
-
-      if (this.#isTurnOver()) {
+      if (this.#steps.take()) {
         await this.#unlessFailed(untilNextTurn())
       }
+
+      this.#checkStream()
 
       const { done, value } = await this.#next()
 
@@ -185,16 +178,10 @@ class Sending {
       offset += this.#writer.write(offset === 0 ? data : data.subarray(offset))
       this.#progress.update(this.#writer.taken)
 
-      if (this.#isTurnOver()) {
+      if (this.#steps.take()) {
         await this.#unlessFailed(untilNextTurn())
       }
     }
-  }
-
-  #isTurnOver (): boolean {
-    this.#steps = (this.#steps + 1) % STEPS_PER_TURN
-
-    return this.#steps === 0
   }
 
   async #close (): Promise<void> {
