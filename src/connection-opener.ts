@@ -12,7 +12,7 @@ import { CustomProgressEvent } from 'progress-events'
 import { getMuxer, UnsuitedMuxerError } from './muxer-access.ts'
 import { optionFor } from './options.ts'
 import { abortable, onceClosed, openOutboundStream } from './outbound-stream.ts'
-import { errorOf } from './stream-close.ts'
+import { toError } from './to-error.ts'
 import type { Admission, Admitted, Applicant, Request } from './admission.ts'
 import type { OpenStreamOnOptions } from './index.ts'
 import type { KnownProtocols } from './known-protocols.ts'
@@ -244,7 +244,7 @@ export class ConnectionOpener {
     try {
       return await abortable(this.#newStream(connection, protocols, options), options.signal)
     } catch (reason) {
-      const err = errorOf(reason)
+      const err = toError(reason)
 
       if (HANDSHAKE_ERRORS.includes(err.name)) {
         this.#metrics.failed(err)

@@ -11,7 +11,7 @@ import { getMuxer, isMuxedStream, UnsuitedMuxerError } from './muxer-access.ts'
 import { untilNextTurn } from './next-turn.ts'
 import { OptimisticNegotiation } from './optimistic-negotiation.ts'
 import { optionFor } from './options.ts'
-import { errorOf } from './stream-close.ts'
+import { toError } from './to-error.ts'
 import type { WritesBeforeEcho } from './held-writes.ts'
 import type { KnownProtocols } from './known-protocols.ts'
 import type { Metrics } from './metrics.ts'
@@ -97,7 +97,7 @@ export class Negotiations {
     promise.catch(() => {})
 
     const onClose = (evt: StreamCloseEvent): void => {
-      reject(errorOf(evt))
+      reject(toError(evt))
     }
     stream.addEventListener('close', onClose)
 

@@ -1,6 +1,11 @@
 import { InvalidParametersError } from '@libp2p/interface'
 import { MAX_MESSAGE_LENGTH, MAX_NEGOTIATIONS_PER_PEER, MAX_QUEUED_PER_PEER, MAX_STREAMS_PER_PROTOCOL, MAX_TIMEOUT, QUEUE_TIMEOUT } from './constants.ts'
 import type { OpenStreamOnOptions, PerProtocol, StreamOpenerInit } from './index.ts'
+import type { AbortOptions } from '@libp2p/interface'
+
+interface CommonOptions extends AbortOptions {
+  onProgress?(evt: any): void
+}
 
 type CallOptions = Omit<OpenStreamOnOptions, 'onProgress'>
 
@@ -50,11 +55,21 @@ export function reject (name: string, value: unknown, expected: string): never {
 }
 
 /**
- * What is left out is an empty object by now
+ * What all calls take. What is left out is an empty object by now.
  */
-export function checkOptions (options: unknown): void {
+export function checkOptions (options: object | null): void {
   if (typeof options !== 'object' || options == null) {
-    reject('the options', options, 'an object')
+    reject('options', options, 'an object')
+  }
+
+  const { signal, onProgress } = options as CommonOptions
+
+  if (signal != null && typeof signal.addEventListener !== 'function') {
+    reject('signal', signal, 'an AbortSignal')
+  }
+
+  if (onProgress != null && typeof onProgress !== 'function') {
+    reject('onProgress', onProgress, 'a function')
   }
 }
 

@@ -1,18 +1,6 @@
-import { ConnectionClosedError } from '@libp2p/interface'
 import { nextTurn } from './next-turn.ts'
+import { toError } from './to-error.ts'
 import type { Stream, StreamCloseEvent } from '@libp2p/interface'
-
-/**
- * What waits for the end of a stream in `@libp2p/utils` is rejected with the event
- * itself
- */
-export function errorOf (reason: unknown): Error {
-  if (reason instanceof Error) {
-    return reason
-  }
-
-  return (reason as Partial<StreamCloseEvent> | undefined)?.error ?? new ConnectionClosedError('The stream was closed')
-}
 
 /**
  * Closes a stream that may be aborted meanwhile: `AbstractStream.close` waits for ever
@@ -27,7 +15,7 @@ export async function closeStream (stream: Stream, close: () => Promise<void>): 
   const { promise, reject } = Promise.withResolvers<never>()
   const onClose = (evt: StreamCloseEvent): void => {
     // it may be what was waited for
-    nextTurn(() => { reject(errorOf(evt)) })
+    nextTurn(() => { reject(toError(evt)) })
   }
 
   promise.catch(() => {})
@@ -36,7 +24,7 @@ export async function closeStream (stream: Stream, close: () => Promise<void>): 
   try {
     await Promise.race([close(), promise])
   } catch (err) {
-    throw errorOf(err)
+    throw toError(err)
   } finally {
     stream.removeEventListener('close', onClose)
   }

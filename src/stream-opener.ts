@@ -13,6 +13,7 @@ import { Negotiations } from './negotiations.ts'
 import { untilNextTurn } from './next-turn.ts'
 import { readCallOptions, readProtocols } from './options.ts'
 import { isBeforeFirstByte } from './outbound-stream.ts'
+import { toError, withErrors } from './to-error.ts'
 import type { Request } from './admission.ts'
 import type { BulkOpener } from './bulk/bulk-opener.ts'
 import type { BulkSession, BulkSessionOptions, BulkStream, BulkStreamOptions } from './bulk/index.ts'
@@ -200,7 +201,9 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
 
     try {
       return await this.#openOn(connection, request)
-    } catch (err: any) {
+    } catch (reason) {
+      const err = toError(reason)
+
       if (!isBeforeFirstByte(err)) {
         throw err
       }
@@ -273,7 +276,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
   }
 
   async newStreamOn (connection: Connection, protocols: string | string[], options: OpenStreamOnOptions = {}): Promise<Stream> {
-    return this.#openOn(connection, this.#read(protocols, options))
+    return withErrors(this.#openOn(connection, this.#read(protocols, options)))
   }
 
   #read (protocols: string | string[], options: OpenStreamOnOptions): Request {
@@ -303,7 +306,7 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
         order: this.#requests++
       })
     } catch (err: any) {
-      if (!QUEUE_ERRORS.includes(err.name)) {
+      if (!QUEUE_ERRORS.includes(err?.name)) {
         throw err
       }
 

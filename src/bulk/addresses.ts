@@ -7,12 +7,12 @@ import { CODE_P2P, isMultiaddr } from '@multiformats/multiaddr'
 import { PEER_ID } from '@multiformats/multiaddr-matcher'
 import { LOOKUP_TIMEOUT } from '../constants.ts'
 import { Deadline } from './deadline.ts'
-import { scopeOf } from './filters.ts'
+import { hostOf, scopeOf } from './filters.ts'
 import { transportOf } from './transport-of.ts'
 import type { AddressScope } from './index.ts'
 import type { TransportName } from './transport-of.ts'
 import type { StreamOpenerComponents } from '../index.ts'
-import type { AbortOptions, Logger, PeerId } from '@libp2p/interface'
+import type { AbortOptions, Address, Logger, PeerId } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 
 /**
@@ -48,8 +48,47 @@ function rankOf (transport: TransportName): number {
   return rank === -1 ? TRANSPORTS.length : rank
 }
 
-function peerOf (addr: Multiaddr): string | undefined {
-  return addr.getComponents().findLast(({ code }) => code === CODE_P2P)?.value
+/**
+ * Third parties can put addresses of a peer into the peer store, by peer routing or
+ * peer exchange. What is made up should neither keep the real ones from being dialled
+ * nor lead to what listens on this machine. So of what the peer has not signed it is
+ * libp2p's order: the Internet and DNS names, then the LAN, then this machine and IPs
+ * that nobody can have (Linux takes 0.0.0.0 for this machine) or are those of relays.
+ *
+ * @see https://github.com/libp2p/js-libp2p/blob/main/packages/libp2p/src/connection-manager/address-sorter.ts
+ */
+function doubtOf ({ addr, scope }: BulkAddress): number {
+  if (scope === 'public' || (scope == null && hostOf(addr)?.name.startsWith('ip') !== true)) {
+    return 0
+  }
+
+  return scope === 'lan' ? 1 : 2
+}
+
+/**
+ * An id is spelled as a multihash, or as a CID in several bases
+ */
+function readPeerId (id: string): PeerId {
+  try {
+    return peerIdFromString(id)
+  } catch (err: any) {
+    // what it is made of throws all sorts of things
+    throw /^Invalid/.test(err.name) ? err : new InvalidParametersError(`'${id}' is not a peer id: ${err.message}`)
+  }
+}
+
+function isIdOf (peer: PeerId, id: string): boolean {
+  try {
+    return peer.equals(id) || peer.equals(readPeerId(id))
+  } catch {
+    return false
+  }
+}
+
+function peerOf (addr: Multiaddr): PeerId | undefined {
+  const id = addr.getComponents().findLast(({ code }) => code === CODE_P2P)?.value
+
+  return id == null ? undefined : readPeerId(id)
 }
 
 /**
@@ -66,55 +105,84 @@ export function readTarget (target: PeerId | Multiaddr | Multiaddr[]): Target {
     throw new InvalidMultiaddrError('A peer must be a PeerId, a multiaddr or several of them')
   }
 
-  const [peer, ...others] = new Set(addrs.map(peerOf))
+  const [peer, ...others] = addrs.map(peerOf)
 
-  if (others.length > 0) {
+  if (others.some(other => peer == null ? other != null : !peer.equals(other))) {
     throw new InvalidParametersError('Multiaddrs must all have the same peer id or have no peer id')
   }
 
   return {
-    peer: peer == null ? undefined : peerIdFromString(peer),
+    peer,
     addrs: addrs.filter(addr => !PEER_ID.exactMatch(addr))
   }
 }
 
 /**
- * The addresses of the peer, near ones first, and of those that are equally near
- * the ones whose transport libp2p prefers
+ * The addresses of the peer. Those that somebody answers for come first: the caller
+ * who gave them, or the peer, which has signed them. Of these the near ones are first,
+ * of those that are equally near the ones whose transport libp2p prefers.
  */
 export async function findAddresses (components: StreamOpenerComponents, { peer, addrs }: Target, log: Logger, options: AbortOptions): Promise<BulkAddress[]> {
-  const found = addrs.length === 0 && peer != null ? await lookUp(components, peer, log, options) : addrs
+  const found = addrs.length === 0 && peer != null
+    ? await lookUp(components, peer, log, options)
+    : addrs.map(multiaddr => ({ multiaddr, isCertified: true }))
 
-  return complete(found, peer)
-    .map(addr => ({ addr, transport: transportOf(addr), scope: scopeOf(addr) }))
-    .sort((a, b) => SCOPES.indexOf(a.scope) - SCOPES.indexOf(b.scope) || rankOf(a.transport) - rankOf(b.transport))
+  const addresses = complete(found, peer)
+
+  return [
+    ...pick(addresses, true).sort((a, b) => SCOPES.indexOf(a.scope) - SCOPES.indexOf(b.scope) || rankOf(a.transport) - rankOf(b.transport)),
+    ...pick(addresses, false).sort((a, b) => doubtOf(a) - doubtOf(b) || rankOf(a.transport) - rankOf(b.transport))
+  ]
+}
+
+function pick (addresses: Address[], certified: boolean): BulkAddress[] {
+  return addresses
+    .filter(({ isCertified }) => isCertified === certified)
+    .map(({ multiaddr: addr }) => ({ addr, transport: transportOf(addr), scope: scopeOf(addr) }))
 }
 
 /**
- * All name the peer, none names another one, and each is there once
+ * All name the peer in the same way, none names another one, and each is there once
  */
-function complete (addrs: Multiaddr[], peer: PeerId | undefined): Multiaddr[] {
-  const unique = new Map<string, Multiaddr>()
+function complete (addresses: Address[], peer: PeerId | undefined): Address[] {
+  const unique = new Map<string, Address>()
 
-  for (let addr of addrs) {
-    if (peer != null && addr.getComponents().at(-1)?.code !== CODE_P2P) {
-      addr = addr.encapsulate(`/p2p/${peer}`)
-    }
+  for (const { multiaddr, isCertified } of addresses) {
+    const addr = peer == null ? multiaddr : nameThe(peer, multiaddr)
 
-    if (peer == null || peerOf(addr) === peer.toString()) {
-      unique.set(addr.toString(), addr)
+    if (addr != null) {
+      const key = addr.toString()
+
+      unique.set(key, { multiaddr: addr, isCertified: isCertified || unique.get(key)?.isCertified === true })
     }
   }
 
   return [...unique.values()]
 }
 
-async function lookUp ({ peerStore, peerRouting }: StreamOpenerComponents, peer: PeerId, log: Logger, options: AbortOptions): Promise<Multiaddr[]> {
+/**
+ * The address with the id of the peer at its end, unless that of another one is there
+ */
+function nameThe (peer: PeerId, addr: Multiaddr): Multiaddr | undefined {
+  const last = addr.getComponents().at(-1)
+
+  if (last?.code !== CODE_P2P) {
+    return addr.encapsulate(`/p2p/${peer}`)
+  }
+
+  if (last.value == null || !isIdOf(peer, last.value)) {
+    return
+  }
+
+  return peer.equals(last.value) ? addr : addr.decapsulateCode(CODE_P2P).encapsulate(`/p2p/${peer}`)
+}
+
+async function lookUp ({ peerStore, peerRouting }: StreamOpenerComponents, peer: PeerId, log: Logger, options: AbortOptions): Promise<Address[]> {
   try {
     const { addresses } = await peerStore.get(peer, options)
 
     if (addresses.length > 0) {
-      return addresses.map(({ multiaddr }) => multiaddr)
+      return addresses
     }
   } catch (err: any) {
     if (err.name !== 'NotFoundError') {
@@ -127,7 +195,7 @@ async function lookUp ({ peerStore, peerRouting }: StreamOpenerComponents, peer:
   try {
     const { multiaddrs } = await peerRouting.findPeer(peer, { signal: deadline.signal })
 
-    return multiaddrs
+    return multiaddrs.map(multiaddr => ({ multiaddr, isCertified: false }))
   } catch (err) {
     options.signal?.throwIfAborted()
     log('peer routing has no addresses of %p - %e', peer, err)

@@ -10,6 +10,7 @@ import { endWith, isLost, untilLossIsKnown } from './ending.ts'
 import { Leases } from './leases.ts'
 import { readBulkOptions, readSessionOptions } from './options.ts'
 import { Session } from './session.ts'
+import { withErrors } from '../to-error.ts'
 import type { Connected, ConnectInit } from './connector.ts'
 import type { BulkSession, BulkSessionOptions, BulkStream, BulkStreamOptions, BulkStreams } from './index.ts'
 import type { OpenStreamOnOptions, StreamOpenerComponents } from '../index.ts'
@@ -20,6 +21,15 @@ export interface BulkOpenerInit {
   log: Logger
 
   newStreamOn(connection: Connection, protocols: string[], options: OpenStreamOnOptions): Promise<Stream>
+}
+
+/**
+ * Who is meant, where that is said and is right - if it is not, libp2p says so
+ */
+function peerOf (target: PeerId | Multiaddr | Multiaddr[]): PeerId | undefined {
+  try {
+    return readTarget(target).peer
+  } catch {}
 }
 
 export class BulkOpener implements BulkStreams, Startable {
@@ -35,7 +45,7 @@ export class BulkOpener implements BulkStreams, Startable {
   constructor (components: StreamOpenerComponents, { log, newStreamOn }: BulkOpenerInit) {
     this.#components = components
     this.#log = log
-    this.#newStreamOn = newStreamOn
+    this.#newStreamOn = async (...args) => withErrors(newStreamOn(...args))
     this.#leases = new Leases(log)
     this.#dials = new AddressDials(components, this.#leases)
     this.#connector = new Connector(components, this.#dials, this.#leases, log)
@@ -71,7 +81,7 @@ export class BulkOpener implements BulkStreams, Startable {
       return
     }
 
-    const { peer: peerId } = readTarget(peer)
+    const peerId = peerOf(peer)
 
     if (peerId == null) {
       return
@@ -187,7 +197,7 @@ export class BulkOpener implements BulkStreams, Startable {
     const deadline = new Deadline([signal, this.#stopping.signal])
 
     try {
-      return await fn(deadline.signal)
+      return await withErrors(fn(deadline.signal))
     } finally {
       deadline.clear()
     }

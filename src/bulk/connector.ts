@@ -9,6 +9,7 @@ import { DialDeniedError } from '../errors.ts'
 import { findAddresses } from './addresses.ts'
 import { scopeOf } from './filters.ts'
 import { staggered } from './staggered.ts'
+import { toError } from '../to-error.ts'
 import { Trail } from './trail.ts'
 import { transportOf } from './transport-of.ts'
 import type { AddressDials } from './address-dials.ts'
@@ -215,7 +216,7 @@ export class Connector {
         signal,
         onProgress
       }),
-      onFailure: ({ addr, transport }, error) => { trail.add({ transport, addr, error }) }
+      onFailure: ({ addr, transport }, err) => { trail.add({ transport, addr, error: toError(err) }) }
     })
   }
 

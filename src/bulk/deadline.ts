@@ -1,8 +1,9 @@
 import { setMaxListeners, TimeoutError } from '@libp2p/interface'
 import { raceSignal } from 'race-signal'
+import { toError } from '../to-error.ts'
 
 /**
- * A signal that aborts when one of several does, with its reason, or with a
+ * A signal that aborts when one of several does, with its reason as an Error, or with a
  * `TimeoutError` when the time is over. When it is cleared it leaves nothing behind,
  * as `AbortSignal.any` and `AbortSignal.timeout` would.
  */
@@ -43,7 +44,7 @@ export class Deadline {
     const parent = this.#parents.find(({ aborted }) => aborted)
 
     if (parent != null) {
-      this.#controller.abort(parent.reason)
+      this.#controller.abort(toError(parent.reason))
     }
   }
 }

@@ -2,6 +2,7 @@ import { ConnectionClosedError } from '@libp2p/interface'
 import { raceSignal } from 'race-signal'
 import { isBeforeFirstByte, onceClosed } from '../outbound-stream.ts'
 import { delay } from './deadline.ts'
+import { toError } from '../to-error.ts'
 import type { Connection, Stream } from '@libp2p/interface'
 
 /**
@@ -15,8 +16,8 @@ export async function endStream (stream: Stream, signal: AbortSignal): Promise<v
   try {
     await raceSignal(stream.close({ signal }), signal)
     await raceSignal(promise, signal)
-  } catch (err: any) {
-    stream.abort(err)
+  } catch (err) {
+    stream.abort(toError(err))
   }
 }
 
@@ -26,8 +27,8 @@ export async function endStream (stream: Stream, signal: AbortSignal): Promise<v
 export async function endConnection (connection: Connection, signal?: AbortSignal): Promise<void> {
   try {
     await raceSignal(connection.close({ signal }), signal)
-  } catch (err: any) {
-    connection.abort(err)
+  } catch (err) {
+    connection.abort(toError(err))
   }
 }
 
@@ -44,12 +45,17 @@ export function isClosed ({ status }: Connection): boolean {
 const LOSS_DELAY = 100
 
 /**
+ * What a handshake fails with when its stream comes to its end, ours and libp2p's
+ */
+const ENDED_ERRORS = ['StreamClosedError', 'UnexpectedEOFError']
+
+/**
  * When a QUIC connection is lost its streams come to their end, and a moment later it
  * is known that there is no connection any more: waits for that moment, unless a signal
  * aborts
  */
 export async function untilLossIsKnown (connection: Connection, err: Error, ...signals: Array<AbortSignal | undefined>): Promise<void> {
-  if (err.name !== 'UnexpectedEOFError' || connection.status !== 'open') {
+  if (!ENDED_ERRORS.includes(err.name) || connection.status !== 'open') {
     return
   }
 

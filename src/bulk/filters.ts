@@ -1,5 +1,5 @@
 import { isPrivateIp } from '@libp2p/utils'
-import { IpNet } from '@chainsafe/netmask'
+import { IpNet, ipToString } from '@chainsafe/netmask'
 import { Circuit, WebRTC } from '@multiformats/multiaddr-matcher'
 import { transportOf } from './transport-of.ts'
 import type { AddressScope, BulkTransport } from './index.ts'
@@ -48,10 +48,40 @@ const MULTICAST = [
  */
 const GLOBAL_UNICAST = new IpNet('2000::/3')
 
+/**
+ * Networks whose addresses have an IPv4 address in them. It has to be a public one in
+ * all of them, what leads to others is to be dropped, so there is nothing in the LAN or
+ * on this machine to be reached by these.
+ *
+ * No others are here: 64:ff9b:1::/48 (RFC 8215) is for translation within a network,
+ * which does not say where the IPv4 address is in it, and IPv4-compatible (::/96) and
+ * IPv4-translated addresses (::ffff:0:0:0/96) are not used any more.
+ */
+const EMBEDDING: Array<{ net: IpNet, ip4Of(ip: Uint8Array): Uint8Array }> = [
+  // NAT64, RFC 6052, section 3.1
+  { net: new IpNet('64:ff9b::/96'), ip4Of: ip => ip.subarray(12) },
+
+  // 6to4, RFC 3056, section 2
+  { net: new IpNet('2002::/16'), ip4Of: ip => ip.subarray(2, 6) },
+
+  // Teredo, RFC 4380, sections 4 and 5.2.4: that of the client's NAT, inverted
+  { net: new IpNet('2001::/32'), ip4Of: ip => ip.subarray(12).map(byte => ~byte) }
+]
+
 const HOSTS = ['ip4', 'ip6', 'dns', 'dns4', 'dns6']
 
 function isIn (nets: IpNet[], ip: string): boolean {
   return nets.some(net => net.contains(ip))
+}
+
+function isPublic (ip: string): boolean {
+  const embedding = EMBEDDING.find(({ net }) => net.contains(ip))
+
+  if (embedding != null) {
+    return isPublic(`::ffff:${ipToString(embedding.ip4Of(new IpNet(ip, 128).network))}`)
+  }
+
+  return isPrivateIp(ip) === false && !isIn(MULTICAST, ip) && (IP4.contains(ip) || GLOBAL_UNICAST.contains(ip))
 }
 
 /**
@@ -85,7 +115,7 @@ export function scopeOf (addr: Multiaddr): AddressScope | undefined {
     return 'lan'
   }
 
-  if (isPrivateIp(value) === false && !isIn(MULTICAST, ip) && (IP4.contains(ip) || GLOBAL_UNICAST.contains(ip))) {
+  if (isPublic(ip)) {
     return 'public'
   }
 }

@@ -6,17 +6,25 @@
  * opening their window before the data that is waiting was read, and when it has
  * grown to its maximum of 16 MiB it is more than they will hold.
  *
+ * And what arrives while a stream is paused waits in the stream, one object for every
+ * byte if the peer wants it.
+ *
  * So here it is what makes the peer wait that is held: the window updates of yamux,
- * and the reads of QUIC, behind which quinn has a window of its own. All else is
- * paused. Like the muxer of a connection this is behind the public interfaces of
- * libp2p, and feature-detected.
+ * the reads of QUIC, behind which quinn has a window of its own, and what other
+ * streams do to tell the peer that they are paused. The rest still arrives. Like the
+ * muxer of a connection this is behind the public interfaces of libp2p, and
+ * feature-detected.
  */
+import { StreamBufferError } from '@libp2p/interface'
 import { override } from '../override.ts'
 import type { Override } from '../override.ts'
 import type { Logger, Stream } from '@libp2p/interface'
 
 export interface ReadHold {
-  hold(): void
+  /**
+   * So many bytes wait for the reader
+   */
+  hold(waiting: number): void
   release(): void
 
   /**
@@ -39,6 +47,7 @@ export interface ReadHoldInit {
 }
 
 type YamuxStream = Stream & { sendWindowUpdate(): void, maxStreamWindowSize?: number }
+type PausableStream = Stream & { sendPause?(): void, sendResume?(): void }
 type QuicStream = Stream & { readFromStream(): Promise<void>, onData(data: unknown): void, onRemoteCloseWrite(): void }
 
 export function holdReads (stream: Stream, init: ReadHoldInit): ReadHold {
@@ -197,26 +206,36 @@ function spyOnErrors (log: Logger, onError: (err: Error) => void): Logger {
   })
 }
 
+/**
+ * mplex has no way to make the peer wait. So a stream is aborted when as much has
+ * arrived meanwhile as would have been too much for one that is paused.
+ */
 class PauseHold implements ReadHold {
-  #isResuming = false
-  readonly #stream: Stream
+  #heldAt?: number
+  readonly #stream: PausableStream
 
-  constructor (stream: Stream) {
+  constructor (stream: PausableStream) {
     this.#stream = stream
   }
 
-  hold (): void {
-    // a stream that is paused by what it emits while it resumes goes on receiving
-    if (!this.#isResuming && this.#stream.readStatus === 'readable') {
-      this.#stream.pause()
+  hold (waiting: number): void {
+    const { maxReadBufferLength } = this.#stream
+
+    if (this.#heldAt == null) {
+      this.#heldAt = waiting
+      this.#stream.sendPause?.()
+    } else if (waiting - this.#heldAt > maxReadBufferLength) {
+      this.#stream.abort(new StreamBufferError(`The reader is ${waiting} bytes behind, and the peer has sent more than ${maxReadBufferLength} of them when it should have waited`))
     }
   }
 
   release (): void {
-    if (this.#stream.readStatus === 'paused') {
-      this.#isResuming = true
-      this.#stream.resume()
-      this.#isResuming = false
+    if (this.#heldAt != null) {
+      this.#heldAt = undefined
+
+      if (canReceive(this.#stream)) {
+        this.#stream.sendResume?.()
+      }
     }
   }
 

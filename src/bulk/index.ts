@@ -28,7 +28,8 @@ export type { TransportName } from './transport-of.ts'
  *   and unique local (fc00::/7)
  * - `'public'`: the Internet - what is globally routed
  *
- * An IPv4-mapped IPv6 address is judged by its IPv4 part. DNS names (nobody
+ * An IPv4-mapped IPv6 address is judged by its IPv4 part. NAT64 (64:ff9b::/96), 6to4
+ * and Teredo addresses are public if the IPv4 address in them is. DNS names (nobody
  * resolves them to find out), relayed addresses (whose IP is that of the relay),
  * and what has no IP at all are in no scope, and neither are unspecified and
  * multicast addresses.
@@ -229,9 +230,12 @@ export interface BulkStreams {
    *
    * 1. for each wanted transport in order of preference: on an open connection on
    *    it, whoever has dialled it, or else on a new one. Only the peer's addresses
-   *    on that transport are dialled, those of this machine first, then those of the
-   *    local network, one every 50ms or as soon as the last one failed. The first
-   *    success wins, all others are aborted.
+   *    on that transport are dialled, one every 50ms or as soon as the last one failed,
+   *    25 at most. Those that were given, or that the peer has signed, come first:
+   *    those of this machine, then those of the local network, then all others. What
+   *    anybody may have put into the peer store, or peer routing has found, is dialled
+   *    in libp2p's order, the local network after the Internet and this machine last.
+   *    The first success wins, all others are aborted.
    * 2. as `fallback` says, in the same way. `fellBack` and `reason` tell.
    *
    * The connection gater is always asked. Calls at the same time share a dial of

@@ -1,5 +1,3 @@
-import { concat } from 'uint8arrays/concat'
-
 /**
  * Smaller pieces are joined, up to the length of a block: over QUIC there is one
  * for every 4 KiB
@@ -8,12 +6,22 @@ const MIN_PIECE = 16 * 1024
 const BLOCK = 64 * 1024
 
 /**
- * What waits for the reader
+ * What waits for the reader, in not much more memory than it has bytes. A peer can send
+ * one byte at a time, each with an object, and maybe all of what a socket has read at
+ * once, to itself. So small pieces are joined when they arrive, and not when they are
+ * read.
  */
 export class PieceQueue {
   #bytes = 0
   #first = 0
   #pieces: Uint8Array[] = []
+
+  /**
+   * Small pieces that came last. As long as it is only one it is there as it came, and
+   * is full.
+   */
+  #block?: Uint8Array
+  #blockLength = 0
 
   get byteLength (): number {
     return this.#bytes
@@ -21,8 +29,14 @@ export class PieceQueue {
 
   add (data: Uint8Array | Iterable<Uint8Array>): void {
     for (const piece of data instanceof Uint8Array ? [data] : data) {
-      this.#pieces.push(piece)
       this.#bytes += piece.byteLength
+
+      if (piece.byteLength >= MIN_PIECE) {
+        this.#endBlock()
+        this.#pieces.push(piece)
+      } else if (piece.byteLength > 0) {
+        this.#join(piece)
+      }
     }
   }
 
@@ -30,35 +44,67 @@ export class PieceQueue {
    * The next piece, or the next small ones in one
    */
   take (): Uint8Array | undefined {
-    const start = this.#first
-    let end = start
-    let length = 0
+    const piece = this.#pieces[this.#first] ?? this.#block?.subarray(0, this.#blockLength)
 
-    for (let piece = this.#pieces[end]; piece != null; piece = this.#pieces[++end]) {
-      if (end > start && (piece.byteLength >= MIN_PIECE || length + piece.byteLength > BLOCK)) {
-        break
-      }
-
-      length += piece.byteLength
-
-      if (piece.byteLength >= MIN_PIECE) {
-        end++
-        break
-      }
+    if (piece == null) {
+      return
     }
 
-    const taken = this.#pieces.slice(start, end)
-    this.#first = end
-    this.#bytes -= length
-    this.#forget()
+    if (this.#first < this.#pieces.length) {
+      this.#first++
+      this.#forget()
+    } else {
+      this.#block = undefined
+      this.#blockLength = 0
+    }
 
-    return taken.length > 1 ? concat(taken, length) : taken[0]
+    this.#bytes -= piece.byteLength
+
+    return piece
   }
 
   clear (): void {
     this.#pieces = []
+    this.#block = undefined
+    this.#blockLength = 0
     this.#first = 0
     this.#bytes = 0
+  }
+
+  #join (piece: Uint8Array): void {
+    if (this.#blockLength + piece.byteLength > BLOCK) {
+      this.#endBlock()
+    }
+
+    const length = this.#blockLength + piece.byteLength
+
+    if (this.#block == null) {
+      this.#block = piece
+    } else {
+      if (length > this.#block.byteLength) {
+        const larger = new Uint8Array(Math.min(2 * length, BLOCK))
+        larger.set(this.#block.subarray(0, this.#blockLength))
+        this.#block = larger
+      }
+
+      this.#block.set(piece, this.#blockLength)
+    }
+
+    this.#blockLength = length
+  }
+
+  /**
+   * A block that is not full, or a piece of something large, would hold more memory
+   * than it has bytes
+   */
+  #endBlock (): void {
+    if (this.#block != null) {
+      const block = this.#block.subarray(0, this.#blockLength)
+
+      this.#pieces.push(block.buffer.byteLength > 2 * block.byteLength ? new Uint8Array(block) : block)
+      this.#block = undefined
+      this.#blockLength = 0
+    }
   }
 
   /**

@@ -1,6 +1,6 @@
 import { multiaddr } from '@multiformats/multiaddr'
 import { MAX_SESSION_CONNECTIONS } from '../constants.ts'
-import { checkBoolean, checkCount, checkOneOf, checkTimeout, readCallOptions, readProtocols, reject } from '../options.ts'
+import { checkBoolean, checkOptions, checkCount, checkOneOf, checkTimeout, readCallOptions, readProtocols, reject } from '../options.ts'
 import type { AddressScope, BulkFallback, BulkSessionOptions, BulkStreamOptions, BulkTransport } from './index.ts'
 import type { TransportManager } from '@libp2p/interface-internal'
 
@@ -65,7 +65,11 @@ export interface SessionRequest extends BulkRequest {
  * has been checked.
  */
 export function readBulkOptions (protocols: string | string[], options: BulkStreamOptions, transportManager: TransportManager): BulkRequest {
-  const { scope, fallback = 'any', dialTimeout, runOnLimitedConnection = false } = options
+  checkOptions(options)
+
+  const { scope, dialTimeout } = options
+  const fallback = options.fallback ?? 'any'
+  const runOnLimitedConnection = options.runOnLimitedConnection ?? false
 
   readCallOptions(options)
   checkOneOf('scope', scope, SCOPES)
@@ -88,7 +92,10 @@ export function readBulkOptions (protocols: string | string[], options: BulkStre
 }
 
 export function readSessionOptions (protocols: string | string[], options: BulkSessionOptions, transportManager: TransportManager): SessionRequest {
-  const { connections = 'shared', maxConnections } = options
+  checkOptions(options)
+
+  const { maxConnections } = options
+  const connections = options.connections ?? 'shared'
 
   checkOneOf('connections', connections, CONNECTIONS)
   checkCount('maxConnections', maxConnections, 1)

@@ -1,6 +1,7 @@
-import { AbortError, InvalidParametersError, StreamResetError, StreamStateError } from '@libp2p/interface'
+import { AbortError, StreamResetError, StreamStateError } from '@libp2p/interface'
 import { UnexpectedEOFError } from '@libp2p/utils'
 import { bulkTransferError } from './bulk-transfer-error.ts'
+import { checkTransferOptions } from './check-options.ts'
 import { holdReads } from './hold-reads.ts'
 import { PieceQueue } from './join-pieces.ts'
 import { ProgressReporter } from './report-progress.ts'
@@ -32,7 +33,10 @@ export interface ReceiveBulkOptions extends AbortOptions, BulkProgressOptions {
 
 /**
  * What the peer sends until it ends the stream, in order, as soon as it is there. A
- * slow reader makes the peer wait: memory stays bounded, however much it sends.
+ * slow reader makes the peer wait: memory stays bounded, however much it sends, and in
+ * however small frames. mplex cannot make it wait, so there the stream is aborted with
+ * a `StreamBufferError` as `cause` when its `maxReadBufferLength`, 4 MiB by default,
+ * has come on top.
  *
  * It listens from when it is called, so call it as soon as there is a stream, and
  * call it once. What has arrived before is not lost.
@@ -46,17 +50,13 @@ export interface ReceiveBulkOptions extends AbortOptions, BulkProgressOptions {
  * no other way to stop the peer, neither over yamux nor over QUIC.
  *
  * Chunks are pieces of memory as they were received, but pieces of less than 16 KiB
- * that wait together are joined. It throws an `InvalidParametersError` at once
+ * that wait together are joined, up to 64 KiB. It throws an `InvalidParametersError` at once
  * if an option is not valid.
  */
 export function receiveBulk (stream: Stream, options: ReceiveBulkOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
-  const { highWaterMark = DEFAULT_HIGH_WATER_MARK } = options
+  checkTransferOptions(options)
 
-  if (!Number.isInteger(highWaterMark) || highWaterMark < 1) {
-    throw new InvalidParametersError(`highWaterMark must be a positive integer, but it is ${highWaterMark}`)
-  }
-
-  const receiving = new Receiving(stream, { ...options, highWaterMark })
+  const receiving = new Receiving(stream, { ...options, highWaterMark: options.highWaterMark ?? DEFAULT_HIGH_WATER_MARK })
   const chunks = receiving.chunks()
   const leave = chunks.return.bind(chunks)
 
@@ -182,7 +182,7 @@ class Receiving {
     }
 
     if (this.#queue.byteLength > this.#holdAt) {
-      this.#hold.hold()
+      this.#hold.hold(this.#queue.byteLength)
     }
   }
 
@@ -235,7 +235,7 @@ class Receiving {
     this.#wake?.()
 
     if (this.#queue.byteLength > this.#holdAt) {
-      this.#hold.hold()
+      this.#hold.hold(this.#queue.byteLength)
     }
   }
 

@@ -16,7 +16,7 @@ import type { Connection, Logger } from '@libp2p/interface'
  * What opening the first stream on a connection fails with if the peer does not
  * want the connection - over QUIC it gets to know of it only after the dial
  */
-const REFUSED_ERRORS = ['StreamResetError', 'UnexpectedEOFError']
+const REFUSED_ERRORS = ['StreamResetError', 'StreamClosedError', 'UnexpectedEOFError']
 
 export interface SessionSlotsInit extends SessionRequest {
   target: Target

@@ -8,10 +8,12 @@ import { TransportUnavailableError } from '../errors.ts'
 import { untilNextTurn } from '../next-turn.ts'
 import { readCallOptions } from '../options.ts'
 import { abortable, onceClosed } from '../outbound-stream.ts'
+import { checkOptions } from '../options.ts'
 import { CountedStream } from './counted-stream.ts'
 import { Deadline, delay } from './deadline.ts'
 import { endConnection, endStream, endWith, untilLossIsKnown } from './ending.ts'
 import { SessionSlots } from './session-slots.ts'
+import { withErrors } from '../to-error.ts'
 import type { ByteCount } from './counted-stream.ts'
 import type { BulkSession, BulkSessionStream, BulkSessionStreamOptions, BulkStream } from './index.ts'
 import type { SessionSlotsInit } from './session-slots.ts'
@@ -91,32 +93,17 @@ export class Session implements BulkSession {
   }
 
   async openStream (options: BulkSessionStreamOptions = {}): Promise<BulkStream> {
+    checkOptions(options)
+
     const merged = { ...this.#init.options, ...options }
 
     readCallOptions(merged)
 
-    for (let lost = 0, refused = 0; ;) {
-      const slot = this.#take(merged)
-
-      try {
-        return await this.#openOn(slot, merged)
-      } catch (err: any) {
-        slot.leave()
-        this.#controller.signal.throwIfAborted()
-        merged.signal?.throwIfAborted()
-
-        if (this.#slots.hasRefused(slot, err)) {
-          await this.#afterRefusal(refused++, err, merged.signal)
-        } else if (!await this.#hasLost(slot, err, merged.signal) || lost++ > 0) {
-          throw err
-        }
-
-        this.#init.log('opening a stream of a bulk session once more - %e', err)
-      }
-    }
+    return withErrors(this.#open(merged))
   }
 
   async close (options: AbortOptions = {}): Promise<number> {
+    checkOptions(options)
     this.#closing ??= this.#close(options)
 
     return this.#closing
@@ -129,6 +116,28 @@ export class Session implements BulkSession {
     this.#hurry.abort()
 
     return this.close()
+  }
+
+  async #open (options: OpenStreamOnOptions): Promise<BulkStream> {
+    for (let lost = 0, refused = 0; ;) {
+      const slot = this.#take(options)
+
+      try {
+        return await this.#openOn(slot, options)
+      } catch (err: any) {
+        slot.leave()
+        this.#controller.signal.throwIfAborted()
+        options.signal?.throwIfAborted()
+
+        if (this.#slots.hasRefused(slot, err)) {
+          await this.#afterRefusal(refused++, err, options.signal)
+        } else if (!await this.#hasLost(slot, err, options.signal) || lost++ > 0) {
+          throw err
+        }
+
+        this.#init.log('opening a stream of a bulk session once more - %e', err)
+      }
+    }
   }
 
   #take (options: BulkSessionStreamOptions): Slot {

@@ -13,7 +13,7 @@ export interface StaggeredInit<T, R> {
    */
   start(candidate: T, signal: AbortSignal): Promise<R>
 
-  onFailure(candidate: T, err: Error): void
+  onFailure(candidate: T, err: unknown): void
 }
 
 /**

@@ -150,24 +150,29 @@ export class WriteAhead {
   }
 
   #copy (data: Uint8Array): number {
-    const length = Math.min(BLOCK, this.#maxBatch)
-    this.#block ??= new Uint8Array(length)
+    this.#block ??= new Uint8Array(Math.min(BLOCK, this.#maxBatch))
 
-    const accepted = data.subarray(0, Math.min(length - this.#blockLength, this.#room))
+    const accepted = data.subarray(0, Math.min(this.#block.byteLength - this.#blockLength, this.#room))
     this.#block.set(accepted, this.#blockLength)
     this.#blockLength += accepted.byteLength
 
-    if (this.#blockLength === length) {
+    if (this.#blockLength === this.#block.byteLength) {
       this.#endBlock()
     }
 
     return accepted.byteLength
   }
 
+  /**
+   * What is left of the block is for the next small chunks: a block for each of them,
+   * between large ones, would take much more memory than there are bytes
+   */
   #endBlock (): void {
     if (this.#block != null && this.#blockLength > 0) {
+      const rest = this.#block.subarray(this.#blockLength)
+
       this.#batch.append(this.#block.subarray(0, this.#blockLength))
-      this.#block = undefined
+      this.#block = rest.byteLength > 0 ? rest : undefined
       this.#blockLength = 0
     }
   }
