@@ -1,0 +1,5 @@
+import { decoder } from './decoder.ts'
+import { echo } from './echo.ts'
+import type { Fuzzer } from './fuzzer.ts'
+
+export const FUZZERS: Fuzzer[] = [echo, decoder]
