@@ -3,6 +3,7 @@ import { Uint8ArrayList } from 'uint8arraylist'
 import { equals } from 'uint8arrays/equals'
 import { encodeHandshake, takeMessage } from '../../src/multistream-select.ts'
 import { check } from './promises.ts'
+import { record } from './record.ts'
 import { encodeBoth, parseAt } from './reference.ts'
 import { cuts, handshake, pieces, wireOf } from './wire.ts'
 import type { Fuzzer } from './fuzzer.ts'
@@ -109,7 +110,7 @@ function play (input: DecoderCase): void {
 export const decoder: Fuzzer<DecoderCase> = {
   name: 'decoder',
   about: 'Handshakes, right and mutated, cut into pieces: takeMessage decodes them as a decoder does that was written independently',
-  cases: fc.record({ protocol, handshake, data: fc.nat(40), cuts, lists: fc.boolean() }),
+  cases: record({ protocol, handshake, data: fc.nat(40), cuts, lists: fc.boolean() }),
   long: 50_000,
   short: 5_000,
   start: async () => ({

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { createOpenerNode, stopNodes, TRANSPORTS } from '../fixtures/nodes.ts'
 import { playExchange } from './exchange.ts'
 import { RawListener } from './raw-listener.ts'
+import { record } from './record.ts'
 import { timersLeft } from './timers.ts'
 import { user } from './user.ts'
 import { cuts, dataLength, handshake } from './wire.ts'
@@ -18,7 +19,7 @@ interface EchoCase {
   exchanges: Exchange[]
 }
 
-const peer: fc.Arbitrary<Peer> = fc.record({
+const peer: fc.Arbitrary<Peer> = record({
   echo: handshake,
   data: dataLength,
   cuts,
@@ -28,9 +29,9 @@ const peer: fc.Arbitrary<Peer> = fc.record({
 export const echo: Fuzzer<EchoCase> = {
   name: 'echo',
   about: 'Listeners answer handshakes with mutated echoes, and users do with their streams what they like: nobody reads a byte of an echo, or loses one behind it',
-  cases: fc.record({
+  cases: record({
     transport: fc.constantFrom(...TRANSPORTS),
-    exchanges: fc.array(fc.record({ user, peer }), { minLength: 1, maxLength: 8 })
+    exchanges: fc.array(record({ user, peer }), { minLength: 1, maxLength: 8 })
   }),
   long: 300,
   short: 25,

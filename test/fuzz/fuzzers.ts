@@ -1,5 +1,6 @@
 import { decoder } from './decoder.ts'
 import { echo } from './echo.ts'
+import { guard } from './guard.ts'
 import type { Fuzzer } from './fuzzer.ts'
 
-export const FUZZERS: Fuzzer[] = [echo, decoder]
+export const FUZZERS: Fuzzer[] = [echo, decoder, guard]

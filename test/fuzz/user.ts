@@ -6,6 +6,7 @@ import { pattern } from '../fixtures/streams.ts'
 import { checkName, HANDSHAKE_ERRORS } from './errors.ts'
 import { check, messageOf, settled } from './promises.ts'
 import { Reader } from './reader.ts'
+import { record } from './record.ts'
 import type { Outcome } from './promises.ts'
 import type { ReaderStyle } from './reader.ts'
 import type { Stream } from '@libp2p/interface'
@@ -31,14 +32,14 @@ export interface User {
 }
 
 const step = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('send' as const), bytes: fc.constantFrom(0, 1, 100, 4_096, 4_097, 20_000, 200_000), inPieces: fc.boolean() }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('send junk' as const), junk: fc.constantFrom(null, 'text', 5, {}, new ArrayBuffer(3)) }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant('close' as const), giveUpAfter: fc.option(fc.nat(30), { nil: undefined, freq: 2 }), awaited: fc.boolean() }) },
-  { weight: 6, arbitrary: fc.record({ do: fc.constantFrom('read', 'read', 'turn', 'turn', 'pause', 'resume', 'closeRead', 'abort') }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('wait' as const), wait: fc.nat(25) }) }
+  { weight: 4, arbitrary: record({ do: fc.constant('send' as const), bytes: fc.constantFrom(0, 1, 100, 4_096, 4_097, 20_000, 200_000), inPieces: fc.boolean() }) },
+  { weight: 1, arbitrary: record({ do: fc.constant('send junk' as const), junk: fc.constantFrom(null, 'text', 5, {}, new ArrayBuffer(3)) }) },
+  { weight: 3, arbitrary: record({ do: fc.constant('close' as const), giveUpAfter: fc.option(fc.nat(30), { nil: undefined, freq: 2 }), awaited: fc.boolean() }) },
+  { weight: 6, arbitrary: record({ do: fc.constantFrom('read', 'read', 'turn', 'turn', 'pause', 'resume', 'closeRead', 'abort') }) },
+  { weight: 1, arbitrary: record({ do: fc.constant('wait' as const), wait: fc.nat(25) }) }
 ) as fc.Arbitrary<Step>
 
-export const user: fc.Arbitrary<User> = fc.record({
+export const user: fc.Arbitrary<User> = record({
   halfClose: fc.constantFrom(undefined, undefined, 'confirmed', 'immediate'),
   reader: fc.constantFrom('for await', 'events'),
   steps: fc.oneof(

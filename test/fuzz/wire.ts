@@ -4,6 +4,7 @@
 import fc from 'fast-check'
 import { concat } from 'uint8arrays/concat'
 import { pattern } from '../fixtures/streams.ts'
+import { record } from './record.ts'
 import { encodeBoth, encodeLength, MULTISTREAM } from './reference.ts'
 
 /**
@@ -35,7 +36,7 @@ export type Handshake =
 
 const position = fc.nat(2_000)
 const byte = fc.nat(255)
-const said = fc.record<Said>({
+const said = record<Said>({
   text: fc.oneof(
     { weight: 4, arbitrary: fc.constantFrom(`${MULTISTREAM}\n`, `${PROTOCOL}\n`) },
     fc.constantFrom('na\n', 'ls\n', '\n', '', '/multistream/2.0.0\n', `${PROTOCOL}\r\n`, ` ${PROTOCOL}\n`, PROTOCOL, `${PROTOCOL}x\n`, 'x'.repeat(126), `${'x'.repeat(1_023)}\n`, `${'x'.repeat(1_024)}\n`)
@@ -44,13 +45,13 @@ const said = fc.record<Said>({
 })
 
 export const wrongHandshake: fc.Arbitrary<Handshake> = fc.oneof(
-  fc.record({ is: fc.constant('flipped' as const), at: position, bit: fc.nat(7) }),
-  fc.record({ is: fc.constant('overwritten' as const), at: position, with: fc.array(byte, { minLength: 1, maxLength: 4 }) }),
-  fc.record({ is: fc.constant('cut' as const), length: position }),
-  fc.record({ is: fc.constant('without' as const), from: position, length: position }),
-  fc.record({ is: fc.constant('repeating' as const), from: position, length: position }),
-  fc.record({ is: fc.constant('said' as const), messages: fc.array(said, { minLength: 1, maxLength: 4 }) }),
-  fc.record({ is: fc.constant('any' as const), bytes: fc.array(byte, { maxLength: 60 }) })
+  record({ is: fc.constant('flipped' as const), at: position, bit: fc.nat(7) }),
+  record({ is: fc.constant('overwritten' as const), at: position, with: fc.array(byte, { minLength: 1, maxLength: 4 }) }),
+  record({ is: fc.constant('cut' as const), length: position }),
+  record({ is: fc.constant('without' as const), from: position, length: position }),
+  record({ is: fc.constant('repeating' as const), from: position, length: position }),
+  record({ is: fc.constant('said' as const), messages: fc.array(said, { minLength: 1, maxLength: 4 }) }),
+  record({ is: fc.constant('any' as const), bytes: fc.array(byte, { maxLength: 60 }) })
 )
 
 /**
@@ -111,11 +112,11 @@ type Pause = 'nothing' | 'turn' | 'wait'
 export type Cuts = Array<{ at: number, then: Pause }> | { bytes: number, then: Pause }
 
 export const cuts: fc.Arbitrary<Cuts> = fc.oneof(
-  fc.array(fc.record({
+  fc.array(record({
     at: fc.nat(400),
     then: fc.constantFrom('nothing', 'turn', 'turn', 'turn', 'wait')
   }), { maxLength: 5 }),
-  fc.record({
+  record({
     bytes: fc.nat(60),
     then: fc.constantFrom('nothing', 'turn')
   })
