@@ -1,12 +1,12 @@
 import fc from 'fast-check'
 import { createOpenerNode, stopNodes, TRANSPORTS } from '../fixtures/nodes.ts'
 import { playExchange } from './exchange.ts'
+import { peer } from './peer.ts'
 import { RawListener } from './raw-listener.ts'
 import { record } from './record.ts'
 import { timersLeft } from './timers.ts'
 import { user } from './user.ts'
-import { cuts, dataLength, handshake } from './wire.ts'
-import type { Exchange, Peer } from './exchange.ts'
+import type { Exchange } from './exchange.ts'
 import type { Fuzzer } from './fuzzer.ts'
 import type { TransportName } from '../fixtures/nodes.ts'
 
@@ -18,13 +18,6 @@ interface EchoCase {
    */
   exchanges: Exchange[]
 }
-
-const peer: fc.Arbitrary<Peer> = record({
-  echo: handshake,
-  data: dataLength,
-  cuts,
-  ends: fc.constantFrom('fin', 'fin', 'fin', 'reset', 'never')
-})
 
 export const echo: Fuzzer<EchoCase> = {
   name: 'echo',

@@ -1,16 +1,15 @@
-import { setTimeout as delay } from 'node:timers/promises'
-import { Uint8ArrayList } from 'uint8arraylist'
 import { equals } from 'uint8arrays/equals'
 import { turn } from '../fixtures/bulk-data.ts'
 import { replacedMethods } from '../fixtures/streams.ts'
 import { checkName, HANDSHAKE_ERRORS } from './errors.ts'
+import { PlayedPeer } from './peer.ts'
 import { becomes, check, settled } from './promises.ts'
 import { encodeBoth, endOfEcho } from './reference.ts'
 import { PlayedUser, STATE_ERRORS } from './user.ts'
-import { pieces, wireOf } from './wire.ts'
-import type { RawListener, RawStream } from './raw-listener.ts'
+import { wireOf } from './wire.ts'
+import type { Peer } from './peer.ts'
+import type { RawListener } from './raw-listener.ts'
 import type { User } from './user.ts'
-import type { Cuts, Handshake } from './wire.ts'
 import type { OpenerServices } from '../fixtures/nodes.ts'
 import type { Libp2p, Stream } from '@libp2p/interface'
 
@@ -24,71 +23,9 @@ const NEGOTIATION_TIMEOUT = 300
  */
 const LIMIT = 4_000
 
-/**
- * What the listener does with its end
- */
-export interface Peer {
-  echo: Handshake
-
-  /**
-   * Bytes behind the echo
-   */
-  data: number
-  cuts: Cuts
-  ends: 'fin' | 'reset' | 'never'
-}
-
 export interface Exchange {
   user: User
   peer: Peer
-}
-
-class PlayedPeer {
-  readonly received = new Uint8ArrayList()
-  receivedFin = false
-  hasSentAll = false
-  stream?: Stream
-  handshake?: Uint8Array
-
-  /**
-   * When the last byte of the echo was sent
-   */
-  echoedAt = Infinity
-
-  async play ({ stream, handshake }: RawStream, wire: Uint8Array, end: number | undefined, { cuts, ends }: Peer): Promise<void> {
-    this.stream = stream
-    this.handshake = handshake
-    stream.addEventListener('message', ({ data }) => { this.received.append(data) })
-    stream.addEventListener('remoteCloseWrite', () => { this.receivedFin = true })
-    this.receivedFin = stream.remoteWriteStatus === 'closed'
-
-    let sent = 0
-
-    for (const { piece, then } of pieces(wire, cuts)) {
-      if (stream.status !== 'open') {
-        return
-      }
-
-      stream.send(piece)
-      sent += piece.length
-
-      if (end != null && sent >= end) {
-        this.echoedAt = Math.min(this.echoedAt, performance.now())
-      }
-
-      if (then !== 'nothing') {
-        await (then === 'turn' ? turn() : delay(5))
-      }
-    }
-
-    this.hasSentAll = true
-
-    if (ends === 'reset') {
-      stream.abort(new Error('The peer has had enough'))
-    } else if (ends === 'fin') {
-      await stream.close()
-    }
-  }
 }
 
 class PlayedExchange {
