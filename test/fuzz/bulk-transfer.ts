@@ -5,7 +5,7 @@ import { turn } from '../fixtures/bulk-data.ts'
 import { replacedMethods } from '../fixtures/streams.ts'
 import { mayWait, PlayedBulkPeer } from './bulk-peer.ts'
 import { PlayedSource, SourceError } from './bulk-source.ts'
-import { becomes, check, settled } from './promises.ts'
+import { allOver, becomes, check, settled } from './promises.ts'
 import type { BulkPeer } from './bulk-peer.ts'
 import type { Source } from './bulk-source.ts'
 import type { Outcome } from './promises.ts'
@@ -75,11 +75,7 @@ class PlayedTransfer {
     const timer = abortAfter == null ? undefined : setTimeout(() => { this.#controller.abort() }, abortAfter)
 
     try {
-      for (const job of await Promise.allSettled(jobs)) {
-        if (job.status === 'rejected') {
-          throw job.reason
-        }
-      }
+      await allOver(jobs)
     } finally {
       clearTimeout(timer)
     }

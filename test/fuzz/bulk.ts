@@ -3,6 +3,7 @@ import { createOpenerNode, stopNodes, TRANSPORTS } from '../fixtures/nodes.ts'
 import { bulkPeer } from './bulk-peer.ts'
 import { source } from './bulk-source.ts'
 import { playTransfer } from './bulk-transfer.ts'
+import { allOver } from './promises.ts'
 import { RawListener } from './raw-listener.ts'
 import { record } from './record.ts'
 import { timersLeft } from './timers.ts'
@@ -51,12 +52,7 @@ export const bulk: Fuzzer<BulkCase> = {
         listeners.set(transport, listener)
         await listener.identifyAgain()
 
-        for (const played of await Promise.allSettled(transfers.map(async transfer => playTransfer(dialer, listener, transfer)))) {
-          if (played.status === 'rejected') {
-            throw played.reason
-          }
-        }
-
+        await allOver(transfers.map(async transfer => playTransfer(dialer, listener, transfer)))
         await listener.checkNothingIsLeft()
       },
       stop: async () => {

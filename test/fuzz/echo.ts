@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { createOpenerNode, stopNodes, TRANSPORTS } from '../fixtures/nodes.ts'
 import { playExchange } from './exchange.ts'
 import { peer } from './peer.ts'
+import { allOver } from './promises.ts'
 import { RawListener } from './raw-listener.ts'
 import { record } from './record.ts'
 import { timersLeft } from './timers.ts'
@@ -39,13 +40,7 @@ export const echo: Fuzzer<EchoCase> = {
         listeners.set(transport, listener)
         await listener.identifyAgain()
 
-        // the next case begins when all of them are over
-        for (const played of await Promise.allSettled(exchanges.map(async exchange => playExchange(dialer, listener, exchange)))) {
-          if (played.status === 'rejected') {
-            throw played.reason
-          }
-        }
-
+        await allOver(exchanges.map(async exchange => playExchange(dialer, listener, exchange)))
         await listener.checkNothingIsLeft()
       },
       stop: async () => {

@@ -16,6 +16,11 @@ export class Handled {
   ends = 0
 
   /**
+   * How many bytes it had by then
+   */
+  readAtEnd = 0
+
+  /**
    * `for await` of libp2p loses what is in the read buffer when it begins if the FIN
    * comes before the next microtask, guarded or not
    */
@@ -31,7 +36,11 @@ export class Handled {
   }
 
   readonly onMessage = ({ data }: StreamMessageEvent): void => { this.read.append(data) }
-  readonly onEnd = (): void => { this.ends++ }
+  readonly onEnd = (): void => {
+    this.ends++
+    this.readAtEnd = this.read.byteLength
+  }
+
   readonly onGhost = (): void => { this.ghosts++ }
 
   async iterate (): Promise<void> {
@@ -41,7 +50,7 @@ export class Handled {
       this.read.append(chunk)
     }
 
-    this.ends++
+    this.onEnd()
   }
 }
 
@@ -82,6 +91,12 @@ export const STYLES: Record<string, (handled: Handled) => void | Promise<void>> 
 
   endEventFirst: ({ stream, onMessage, onEnd }) => {
     stream.addEventListener('end', onEnd)
+    stream.addEventListener('message', onMessage)
+  },
+
+  endEventLongBefore: async ({ stream, onMessage, onEnd }) => {
+    stream.addEventListener('end', onEnd)
+    await delay(5)
     stream.addEventListener('message', onMessage)
   },
 

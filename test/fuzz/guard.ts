@@ -6,7 +6,7 @@ import { turn } from '../fixtures/bulk-data.ts'
 import { addressOf, createStockNode, identified, stopNodes, TRANSPORTS } from '../fixtures/nodes.ts'
 import { replacedMethods } from '../fixtures/streams.ts'
 import { Handled, STYLES } from './guard-styles.ts'
-import { becomes, check } from './promises.ts'
+import { allOver, becomes, check } from './promises.ts'
 import { record } from './record.ts'
 import { endOfEcho } from './reference.ts'
 import { timersLeft } from './timers.ts'
@@ -161,11 +161,12 @@ class Guarded {
     const handled = this.#handled.get(style)
     check(handled != null, `${style}: the handler is not called`)
 
-    const { ends, read, stream: { status, readStatus, remoteWriteStatus } } = handled
-    const context = { read: read.byteLength, sent: sent.length, status, readStatus, remoteWriteStatus }
+    const { ends, read, readAtEnd, stream: { status, readStatus, remoteWriteStatus } } = handled
+    const context = { read: read.byteLength, readAtEnd, sent: sent.length, status, readStatus, remoteWriteStatus }
 
     check(ends === 1, `${style}: the handler is told the end ${ends} times`, context)
     check(handled.mayLoseData || equals(read.subarray(), sent), `${style}: the handler did not get what was sent`, context)
+    check(!style.startsWith('endEvent') || readAtEnd === sent.length, `${style}: the end comes before the data`, context)
     check(replacedMethods(handled.stream).length === 0, `${style}: methods of a stream that has ended are replaced`, replacedMethods(handled.stream))
   }
 
@@ -202,12 +203,7 @@ export const guard: Fuzzer<GuardCase> = {
         const listener = listeners.get(transport) ?? await Guarded.start(dialer, transport)
         listeners.set(transport, listener)
 
-        for (const played of await Promise.allSettled(dialers.map(async dialer => listener.play(dialer)))) {
-          if (played.status === 'rejected') {
-            throw played.reason
-          }
-        }
-
+        await allOver(dialers.map(async dialer => listener.play(dialer)))
         await listener.checkNothingIsLeft()
       },
       stop: async () => {

@@ -7,7 +7,7 @@ import { addressOf, connectIdentified, createStockNode, stopNodes, TRANSPORTS } 
 import { pattern, replacedMethods } from '../fixtures/streams.ts'
 import { checkName, DOCUMENTED_ERRORS } from './errors.ts'
 import { HANDLERS, isCalm, mustSucceed, step } from './node-steps.ts'
-import { becomes, check, settled } from './promises.ts'
+import { allOver, becomes, check, settled } from './promises.ts'
 import { Reader } from './reader.ts'
 import { record } from './record.ts'
 import { timersLeft } from './timers.ts'
@@ -88,14 +88,10 @@ class Pair {
       }
     }
 
-    const played = await Promise.allSettled(running)
-
-    await this.#restore()
-
-    for (const result of played) {
-      if (result.status === 'rejected') {
-        throw result.reason
-      }
+    try {
+      await allOver(running)
+    } finally {
+      await this.#restore()
     }
 
     await this.#checkNothingIsLeft()

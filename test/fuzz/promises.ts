@@ -61,3 +61,14 @@ export async function becomes (condition: () => boolean, limit: number): Promise
 
   return true
 }
+
+/**
+ * Throws the first error there was, after all of them are over
+ */
+export async function allOver (promises: Array<Promise<void>>): Promise<void> {
+  for (const result of await Promise.allSettled(promises)) {
+    if (result.status === 'rejected') {
+      throw result.reason
+    }
+  }
+}

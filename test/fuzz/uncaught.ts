@@ -6,12 +6,20 @@ export interface Uncaught {
 }
 
 /**
- * Nothing may be thrown, or rejected, where nobody can catch it
+ * Nothing may be thrown, or rejected, where nobody can catch it, and no timer may be
+ * set for a time that has passed
  */
 export function watchUncaught (): Uncaught {
   const errors: unknown[] = []
   const onError = (err: unknown): void => { errors.push(err) }
 
+  const onWarning = (warning: Error): void => {
+    if (warning.name === 'TimeoutNegativeWarning') {
+      errors.push(warning)
+    }
+  }
+
+  process.on('warning', onWarning)
   process.on('uncaughtException', onError)
   process.on('unhandledRejection', onError)
 
@@ -22,6 +30,7 @@ export function watchUncaught (): Uncaught {
       }
     },
     stop: () => {
+      process.off('warning', onWarning)
       process.off('uncaughtException', onError)
       process.off('unhandledRejection', onError)
     }
