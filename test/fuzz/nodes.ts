@@ -1,14 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import fc from 'fast-check'
-import { equals } from 'uint8arrays/equals'
 import { streamOpener } from '../../src/index.ts'
 import { turn } from '../fixtures/bulk-data.ts'
 import { addressOf, connectIdentified, createStockNode, stopNodes, TRANSPORTS } from '../fixtures/nodes.ts'
-import { pattern, replacedMethods } from '../fixtures/streams.ts'
-import { checkName, DOCUMENTED_ERRORS } from './errors.ts'
+import { replacedMethods } from '../fixtures/streams.ts'
+import { checkName } from './errors.ts'
+import { ERRORS, exchange, KilledError, LIMIT } from './node-exchange.ts'
 import { HANDLERS, isCalm, mustSucceed, step } from './node-steps.ts'
 import { allOver, becomes, check, settled } from './promises.ts'
-import { Reader } from './reader.ts'
 import { record } from './record.ts'
 import { timersLeft } from './timers.ts'
 import type { Fuzzer } from './fuzzer.ts'
@@ -22,25 +21,12 @@ import type { Connection, Libp2p, MultiaddrConnection, Stream } from '@libp2p/in
  */
 const TIMEOUT = 1_000
 
-/**
- * How long anything may take, in ms: to dial, to wait, to negotiate, and to try once
- * more on another connection
- */
-const LIMIT = 10_000
-
 interface NodesCase {
   transport: TransportName
   steps: Step[]
 }
 
 type Node = Libp2p<OpenerServices>
-
-class KilledError extends Error {
-  override readonly name = 'KilledError'
-}
-
-// what transports reject with is often just an Error
-const ERRORS = [...DOCUMENTED_ERRORS, 'KilledError', 'Error']
 
 /**
  * Two nodes that both have the service, with all that it can do
@@ -230,39 +216,6 @@ async function handle (node: Libp2p, protocol: string): Promise<void> {
   }
 
   await node.handle(protocol, handler, { force: true, maxInboundStreams: 1_000 })
-}
-
-async function exchange (stream: Stream, { bytes, reader: style, abort }: Open, expected: boolean): Promise<void> {
-  const reader = new Reader(stream, style)
-  const request = pattern(bytes)
-
-  try {
-    stream.send(request)
-  } catch (err: any) {
-    checkName(err, 'send() throws', ERRORS)
-  }
-
-  if (abort) {
-    stream.abort(new KilledError())
-  }
-
-  const closed = await settled(stream.close(), 'close()', LIMIT)
-  check(await becomes(() => reader.isOver || stream.status !== 'open', LIMIT), 'an exchange does not end', { protocol: stream.protocol, read: reader.read.byteLength, sent: bytes, status: stream.status, writeStatus: stream.writeStatus, remoteWriteStatus: stream.remoteWriteStatus })
-
-  for (const error of [closed.error, reader.error]) {
-    if (error != null) {
-      check(error instanceof Error, 'a reader gets what is not an Error')
-      checkName(error, 'an exchange fails', ERRORS)
-      check(!expected, `an exchange fails though nothing was killed: ${error.name}: ${error.message}`)
-    }
-  }
-
-  await turn()
-
-  const read = reader.read.subarray()
-
-  check(equals(read, request.subarray(0, read.length)), 'something else came back', { read: read.length, sent: bytes })
-  check(!expected || read.length === bytes, 'less came back though nothing was killed', { read: read.length, sent: bytes })
 }
 
 export const nodes: Fuzzer<NodesCase> = {

@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import { turn } from '../fixtures/bulk-data.ts'
 import { connectIdentified, createOpenerNode, createStockNode, stopNodes } from '../fixtures/nodes.ts'
 import { ECHO, echo } from '../fixtures/streams.ts'
 import { TARGETS } from './option-targets.ts'
@@ -104,6 +105,7 @@ async function play ({ target: name, option, value }: OptionsCase, nodes: Nodes)
   const outcome = call(target, option == null ? null : { [option]: garbage }, nodes)
 
   check(name !== 'streamOpener' || outcome.isOver, `${what} does not throw at once`)
+  await turn()
   check(await becomes(() => outcome.isOver, LIMIT), `${what} does not settle`)
 
   const { error } = outcome
@@ -117,7 +119,7 @@ export const options: Fuzzer<OptionsCase> = {
   about: 'Every option of everything that has options with garbage: it is an InvalidParametersError at once, and nothing is done',
   cases: fc.tuple(fc.constantFrom(...NAMES), value).map(([name, value]) => ({ ...name, value })),
   long: 20_000,
-  short: 2_000,
+  short: 1_000,
   start: async () => {
     const timers = timersLeft()
     const dialer = await createOpenerNode()
