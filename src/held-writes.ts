@@ -194,7 +194,7 @@ export class HeldWrites {
   async sendCloseWrite (options?: AbortOptions): Promise<void> {
     const { muxer, heldFins, original, seesEnd } = this.#init
 
-    if (this.#isDone || muxer.status !== 'open' || seesEnd()) {
+    if (this.#isDone || this.#finSentAt != null || muxer.status !== 'open' || seesEnd()) {
       this.#finSent()
 
       return original.sendCloseWrite.call(this.#stream, options)

@@ -59,7 +59,7 @@ export function reject (name: string, value: unknown, expected: string): never {
  */
 export function checkOptions (options: object | null): void {
   if (typeof options !== 'object' || options == null) {
-    reject('options', options, 'an object')
+    reject('the options', options, 'an object')
   }
 
   const { signal, onProgress } = options as CommonOptions
