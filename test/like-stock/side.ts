@@ -1,0 +1,92 @@
+import { connectIdentified } from '../fixtures/nodes.ts'
+import { openElsewhere } from './elsewhere.ts'
+import type { OpenerServices, TestServices } from '../fixtures/nodes.ts'
+import type { Relay } from '../fixtures/relay.ts'
+import type { Connection, Libp2p, NewStreamOptions, Stream } from '@libp2p/interface'
+
+/**
+ * How a dialer opens streams
+ */
+export type How = 'stock' | 'newStream' | 'intercept'
+
+export interface SideInit {
+  how: How
+  dialer: Libp2p<TestServices>
+  listener: Libp2p<TestServices>
+  name: string
+
+  /**
+   * Tells of the answers that do not come on the stream of the request
+   */
+  elsewhere: EventTarget
+
+  /**
+   * What the connection goes through, where it has a socket
+   */
+  relay?: Relay
+}
+
+/**
+ * One dialer and its connection to one listener
+ */
+export class Side {
+  readonly name: string
+  readonly elsewhere: EventTarget
+  readonly #init: SideInit
+  #connection?: Connection
+  #holds = 0
+
+  constructor (init: SideInit) {
+    this.name = init.name
+    this.elsewhere = init.elsewhere
+    this.#init = init
+  }
+
+  /**
+   * Nothing that the listener sends arrives until the function is called, as if it were
+   * far away - in memory, where there is nothing to hold, a few turns are far
+   */
+  hold (): () => void {
+    let isHeld = true
+    this.#holds++
+    this.#init.relay?.hold()
+
+    return () => {
+      if (isHeld) {
+        isHeld = false
+        this.#holds--
+
+        if (this.#holds === 0) {
+          this.#init.relay?.release()
+        }
+      }
+    }
+  }
+
+  /**
+   * The peer has said what it speaks, so it is taken to speak what it has refused
+   * since
+   */
+  async ready (): Promise<Connection> {
+    const { dialer, listener, relay } = this.#init
+
+    if (this.#connection?.status === 'open') {
+      await dialer.services.identify.identify(this.#connection)
+    } else {
+      this.#connection = await connectIdentified(dialer, listener, relay?.addr)
+      await Promise.all(listener.getConnections(dialer.peerId).map(openElsewhere))
+    }
+
+    return this.#connection
+  }
+
+  async open (protocols: string | string[], options?: NewStreamOptions, connection = this.#connection): Promise<Stream> {
+    if (connection == null) {
+      throw new Error('It is not connected')
+    }
+
+    return this.#init.how === 'newStream'
+      ? (this.#init.dialer as unknown as Libp2p<OpenerServices>).services.streamOpener.newStreamOn(connection, protocols, options)
+      : connection.newStream(protocols, options)
+  }
+}
