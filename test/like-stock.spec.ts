@@ -14,6 +14,11 @@ import type { World } from './like-stock/world.ts'
 const ALL_STARTS = Object.keys(STARTS)
 const STARTS_IN_TIME = ALL_STARTS.filter(start => STARTS[start]?.isLate !== true)
 
+/**
+ * What these do the others do as well
+ */
+const FEW_READERS = Object.entries(READERS).filter(([name]) => ['for await', 'byteStream', 'message and close'].includes(name))
+
 describe.each(WORLDS)('over %s with %s, a program that closes its end first', (transport, muxer) => {
   let world: World
 
@@ -28,6 +33,12 @@ describe.each(WORLDS)('over %s with %s, a program that closes its end first', (t
   describe.each(Object.keys(ANSWERS))('and reads then what a listener sends that %s', answer => {
     it.each(Object.entries(READERS))('with %s', async (_, read) => {
       await expectLikeStock(world, answer, ALL_STARTS, async (side, start) => closeThenRead(side, answer, read, start))
+    })
+  })
+
+  describe.each(Object.keys(ANSWERS))('straight after the dial, and reads then what a listener sends that %s', answer => {
+    it.each(FEW_READERS)('with %s', async (_, read) => {
+      await expectLikeStock(world, answer, ['at once'], async (side, start) => closeThenRead(side, answer, read, start), async side => side.redial())
     })
   })
 

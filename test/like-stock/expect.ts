@@ -8,8 +8,15 @@ import type { World } from './world.ts'
  */
 export type Run = (side: Side, variant: string) => Promise<string>
 
-async function runAll (sides: Side[], variants: string[], run: Run): Promise<Record<string, string>> {
-  await Promise.all(sides.map(async side => side.ready()))
+/**
+ * What is done with each side before
+ */
+export type Prepare = (side: Side) => Promise<void>
+
+const identify: Prepare = async side => side.identify()
+
+async function runAll (sides: Side[], variants: string[], run: Run, prepare: Prepare): Promise<Record<string, string>> {
+  await Promise.all(sides.map(prepare))
 
   const seen = await Promise.all(sides.flatMap(side => variants.map(async variant => [`${variant}, ${side.name}`, await run(side, variant)])))
 
@@ -28,9 +35,9 @@ function isAsGood (answer: string, transport: string, seen: string): boolean {
  * Every variant of the program, on every side of ours, is to do what the first one
  * does with stock
  */
-export async function expectLikeStock (world: World, answer: string, variants: string[], run: Run): Promise<void> {
-  const [expected = ''] = Object.values(await runAll([world.stock], variants.slice(0, 1), run))
-  const seen = await runAll(world.ours, variants, run)
+export async function expectLikeStock (world: World, answer: string, variants: string[], run: Run, prepare = identify): Promise<void> {
+  const [expected = ''] = Object.values(await runAll([world.stock], variants.slice(0, 1), run, prepare))
+  const seen = await runAll(world.ours, variants, run, prepare)
 
   expect(seen).to.deep.equal(Object.fromEntries(Object.entries(seen).map(([name, did]) => {
     return [name, isAsGood(answer, world.transport, did) ? did : expected]

@@ -1,4 +1,4 @@
-import { connectIdentified } from '../fixtures/nodes.ts'
+import { addressOf, connectIdentified } from '../fixtures/nodes.ts'
 import { openElsewhere } from './elsewhere.ts'
 import type { OpenerServices, TestServices } from '../fixtures/nodes.ts'
 import type { Relay } from '../fixtures/relay.ts'
@@ -67,17 +67,26 @@ export class Side {
    * The peer has said what it speaks, so it is taken to speak what it has refused
    * since
    */
-  async ready (): Promise<Connection> {
+  async identify (): Promise<void> {
     const { dialer, listener, relay } = this.#init
 
     if (this.#connection?.status === 'open') {
       await dialer.services.identify.identify(this.#connection)
     } else {
       this.#connection = await connectIdentified(dialer, listener, relay?.addr)
-      await Promise.all(listener.getConnections(dialer.peerId).map(openElsewhere))
     }
 
-    return this.#connection
+    await Promise.all(listener.getConnections(dialer.peerId).map(openElsewhere))
+  }
+
+  /**
+   * Identify has yet to come
+   */
+  async redial (): Promise<void> {
+    const { dialer, listener, relay } = this.#init
+
+    await this.#connection?.close()
+    this.#connection = await dialer.dial(relay?.addr ?? addressOf(listener))
   }
 
   async open (protocols: string | string[], options?: NewStreamOptions, connection = this.#connection): Promise<Stream> {

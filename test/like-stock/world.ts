@@ -83,6 +83,7 @@ export async function createWorld (transport: TransportName, muxer: Muxer, answe
     transport,
     stock: await createSide('stock', without),
     ours: [
+      await createSide('stock', withService),
       await createSide('newStream', without),
       await createSide('newStream', withService),
       await createSide('intercept', without),
