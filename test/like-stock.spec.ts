@@ -4,15 +4,12 @@
  * add a line to a table in test/like-stock.
  */
 import { afterAll, beforeAll, describe, it } from 'vitest'
-import { ANSWERS, ANSWERS_ELSEWHERE } from './like-stock/answers.ts'
-import { closeThenListen, closeThenRead, STARTS } from './like-stock/close-then-read.ts'
+import { ANSWERS, ANSWERS_ELSEWHERE, isAsGoodWith } from './like-stock/answers.ts'
+import { closeThenListen, closeThenRead, isTooLate, STARTS } from './like-stock/close-then-read.ts'
 import { expectLikeStock } from './like-stock/expect.ts'
 import { READERS } from './like-stock/readers.ts'
 import { createWorld, WORLDS } from './like-stock/world.ts'
 import type { World } from './like-stock/world.ts'
-
-const ALL_STARTS = Object.keys(STARTS)
-const STARTS_IN_TIME = ALL_STARTS.filter(start => STARTS[start]?.isLate !== true)
 
 /**
  * What these do the others do as well
@@ -32,17 +29,28 @@ describe.each(WORLDS)('over %s with %s, a program that closes its end first', (t
 
   describe.each(Object.keys(ANSWERS))('and reads then what a listener sends that %s', answer => {
     it.each(Object.entries(READERS))('with %s', async (_, read) => {
-      await expectLikeStock(world, answer, ALL_STARTS, async (side, start) => closeThenRead(side, answer, read, start))
+      await expectLikeStock(world, Object.keys(STARTS), {
+        run: async (side, start) => closeThenRead(side, answer, read, start),
+        skips: isTooLate,
+        isAsGood: isAsGoodWith(answer)
+      })
     })
   })
 
   describe.each(Object.keys(ANSWERS))('straight after the dial, and reads then what a listener sends that %s', answer => {
     it.each(FEW_READERS)('with %s', async (_, read) => {
-      await expectLikeStock(world, answer, ['at once'], async (side, start) => closeThenRead(side, answer, read, start), async side => side.redial())
+      await expectLikeStock(world, ['at once'], {
+        run: async (side, start) => closeThenRead(side, answer, read, start),
+        prepare: async side => side.redial(),
+        isAsGood: isAsGoodWith(answer)
+      })
     })
   })
 
   it.each(Object.keys(ANSWERS_ELSEWHERE))('and listens then for what a listener %s', async answer => {
-    await expectLikeStock(world, answer, STARTS_IN_TIME, async (side, start) => closeThenListen(side, answer, start))
+    await expectLikeStock(world, ['at once', 'after a turn'], {
+      run: async (side, start) => closeThenListen(side, answer, start),
+      skips: ({ isFar }, start) => !isFar && start !== 'at once'
+    })
   })
 })

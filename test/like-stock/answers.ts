@@ -5,6 +5,7 @@
 import { readAll } from '../fixtures/streams.ts'
 import { answerElsewhere } from './elsewhere.ts'
 import { ANSWER, readRequest } from './request.ts'
+import type { TransportName } from '../fixtures/nodes.ts'
 import type { Connection, Stream } from '@libp2p/interface'
 
 export type Answer = (stream: Stream, connection: Connection) => Promise<void>
@@ -57,12 +58,16 @@ export const ANSWERS: Record<string, Answer> = {
   'never answers': async () => {}
 }
 
+const RESETS = ['answers and resets', 'resets when it has the request', 'resets at once']
+
 /**
- * Over QUIC a reset is indistinguishable from an end, and one that comes before a program has
- * the stream fails in as many ways as there are moments. So of these programs it is
- * asked that they fail, or do what they do with stock.
+ * A reset is never a success, unless it is one with stock. In which way a program fails
+ * depends on the moment. Over QUIC, where a reset looks like an end, that even decides
+ * whether stock hangs.
  */
-export const RESETS = ['answers and resets', 'resets when it has the request', 'resets at once']
+export function isAsGoodWith (answer: string): (seen: string, transport: TransportName) => boolean {
+  return (seen, transport) => RESETS.includes(answer) && (seen.includes('fails with') || (transport === 'quic' && seen.endsWith('ends')))
+}
 
 /**
  * Those that answer on a stream of their own

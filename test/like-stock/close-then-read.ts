@@ -9,35 +9,28 @@ import type { Reader } from './readers.ts'
 import type { Side } from './side.ts'
 import type { Stream } from '@libp2p/interface'
 
-interface Start {
-  /**
-   * What the program does between `close()` and reading
-   */
-  wait?(stream: Stream): Promise<void>
+const LATE = 'after the answer'
 
-  /**
-   * The answer is there by then. With stock it would be too late, but there the stream
-   * would not have been there that early either.
-   */
-  isLate?: boolean
+/**
+ * What a program does between `close()` and reading
+ */
+export const STARTS: Record<string, (stream: Stream) => Promise<void>> = {
+  'at once': async () => {},
+  'after a turn': turn,
+  [LATE]: async stream => {
+    // what a listener in the same process does is done within a few turns
+    for (let i = 0; i < 50 && stream.remoteWriteStatus !== 'closed'; i++) {
+      await turn()
+    }
+  }
 }
 
 /**
- * When a program begins to read
+ * With stock this would be too late, so what ours does is compared with what stock does
+ * at once: a stream of stock's would not have been there that early
  */
-export const STARTS: Record<string, Start> = {
-  'at once': {},
-  'after a microtask': { wait: async () => Promise.resolve() },
-  'after a turn': { wait: turn },
-  'after the answer': {
-    isLate: true,
-    wait: async stream => {
-      // what a listener in the same process does is done within a few turns
-      for (let i = 0; i < 50 && stream.remoteWriteStatus !== 'closed'; i++) {
-        await turn()
-      }
-    }
-  }
+export function isTooLate ({ how, isFar }: Side, start: string): boolean {
+  return how === 'stock' && (start === LATE || (start === 'after a turn' && !isFar))
 }
 
 /**
@@ -46,7 +39,6 @@ export const STARTS: Record<string, Start> = {
  * that, unless the start is late.
  */
 async function closeThen (side: Side, protocol: string, start: string, begin: (stream: Stream, request: string, observer: Observer) => Promise<void>): Promise<string> {
-  const { wait, isLate = false } = STARTS[start] ?? {}
   let stream: Stream | undefined
   let release: (() => void) | undefined
 
@@ -61,11 +53,11 @@ async function closeThen (side: Side, protocol: string, start: string, begin: (s
     // how long it takes is seen elsewhere
     await Promise.race([closing, tick()])
 
-    if (isLate) {
+    if (start === LATE) {
       release()
     }
 
-    const begun = closing.then(async () => wait?.(stream as Stream)).then(() => ({ end: begin(stream as Stream, request, observer) }))
+    const begun = closing.then(async () => STARTS[start]?.(stream as Stream)).then(() => ({ end: begin(stream as Stream, request, observer) }))
     await Promise.race([begun, tick()])
     release()
 

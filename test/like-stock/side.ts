@@ -31,6 +31,7 @@ export interface SideInit {
  */
 export class Side {
   readonly name: string
+  readonly how: How
   readonly elsewhere: EventTarget
   readonly #init: SideInit
   #connection?: Connection
@@ -38,13 +39,21 @@ export class Side {
 
   constructor (init: SideInit) {
     this.name = init.name
+    this.how = init.how
     this.elsewhere = init.elsewhere
     this.#init = init
   }
 
   /**
+   * Whether it can be held. In memory an answer takes no more than a turn or two.
+   */
+  get isFar (): boolean {
+    return this.#init.relay != null
+  }
+
+  /**
    * Nothing that the listener sends arrives until the function is called, as if it were
-   * far away - in memory, where there is nothing to hold, a few turns are far
+   * far away
    */
   hold (): () => void {
     let isHeld = true
@@ -94,7 +103,7 @@ export class Side {
       throw new Error('It is not connected')
     }
 
-    return this.#init.how === 'newStream'
+    return this.how === 'newStream'
       ? (this.#init.dialer as unknown as Libp2p<OpenerServices>).services.streamOpener.newStreamOn(connection, protocols, options)
       : connection.newStream(protocols, options)
   }
