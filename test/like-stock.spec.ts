@@ -28,21 +28,21 @@ describe.each(WORLDS)('over %s with %s, a program that closes its end first', (t
   })
 
   describe.each(Object.keys(ANSWERS))('and reads then what a listener sends that %s', answer => {
-    it.each(Object.entries(READERS))('with %s', async (_, read) => {
+    it.each(Object.entries(READERS))('with %s', async (reader, read) => {
       await expectLikeStock(world, Object.keys(STARTS), {
         run: async (side, start) => closeThenRead(side, answer, read, start),
         skips: isTooLate,
-        isAsGood: isAsGoodWith(answer)
+        isAsGood: isAsGoodWith(answer, reader)
       })
     })
   })
 
   describe.each(Object.keys(ANSWERS))('straight after the dial, and reads then what a listener sends that %s', answer => {
-    it.each(FEW_READERS)('with %s', async (_, read) => {
+    it.each(FEW_READERS)('with %s', async (reader, read) => {
       await expectLikeStock(world, ['at once'], {
         run: async (side, start) => closeThenRead(side, answer, read, start),
         prepare: async side => side.redial(),
-        isAsGood: isAsGoodWith(answer)
+        isAsGood: isAsGoodWith(answer, reader)
       })
     })
   })

@@ -5,7 +5,7 @@
 import { readAll } from '../fixtures/streams.ts'
 import { answerElsewhere } from './elsewhere.ts'
 import { ANSWER, readRequest } from './request.ts'
-import type { TransportName } from '../fixtures/nodes.ts'
+import type { Case } from './expect.ts'
 import type { Connection, Stream } from '@libp2p/interface'
 
 export type Answer = (stream: Stream, connection: Connection) => Promise<void>
@@ -61,12 +61,16 @@ export const ANSWERS: Record<string, Answer> = {
 const RESETS = ['answers and resets', 'resets when it has the request', 'resets at once']
 
 /**
- * A reset is never a success, unless it is one with stock. In which way a program fails
- * depends on the moment. Over QUIC, where a reset looks like an end, that even decides
- * whether stock hangs.
+ * A reset is never a success, unless it is one with stock, as it is for who only listens
+ * for `end`. In which way a program fails depends on the moment. Over QUIC, where a reset
+ * looks like an end, that even decides whether stock hangs.
  */
-export function isAsGoodWith (answer: string): (seen: string, transport: TransportName) => boolean {
-  return (seen, transport) => RESETS.includes(answer) && (seen.includes('fails with') || (transport === 'quic' && seen.endsWith('ends')))
+export function isAsGoodWith (answer: string, reader: string): Case['isAsGood'] {
+  return (seen, { how }, transport) => RESETS.includes(answer) && (
+    seen.includes('fails with') ||
+    (reader === 'message and end' && seen.endsWith('ends')) ||
+    (transport === 'quic' && (seen.endsWith('ends') || how === 'stock'))
+  )
 }
 
 /**

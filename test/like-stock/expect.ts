@@ -22,7 +22,7 @@ export interface Case {
   /**
    * What may be seen instead of what stock has seen
    */
-  isAsGood(seen: string, transport: TransportName): boolean
+  isAsGood(seen: string, side: Side, transport: TransportName): boolean
 }
 
 const DEFAULTS: Omit<Case, 'run'> = {
@@ -31,13 +31,18 @@ const DEFAULTS: Omit<Case, 'run'> = {
   isAsGood: () => false
 }
 
-async function runAll (sides: Side[], variants: string[], { run, prepare, skips }: Case): Promise<Record<string, string>> {
+interface Seen {
+  side: Side
+  variant: string
+  seen: string
+}
+
+async function runAll (sides: Side[], variants: string[], { run, prepare, skips }: Case): Promise<Seen[]> {
   await Promise.all(sides.map(prepare))
 
   const programs = sides.flatMap(side => variants.filter(variant => !skips(side, variant)).map(variant => ({ side, variant })))
-  const seen = await Promise.all(programs.map(async ({ side, variant }) => [`${variant}, ${side.name}`, await run(side, variant)]))
 
-  return Object.fromEntries(seen)
+  return Promise.all(programs.map(async ({ side, variant }) => ({ side, variant, seen: await run(side, variant) })))
 }
 
 /**
@@ -46,12 +51,12 @@ async function runAll (sides: Side[], variants: string[], { run, prepare, skips 
  */
 export async function expectLikeStock (world: World, variants: string[], init: Partial<Case> & Pick<Case, 'run'>): Promise<void> {
   const all: Case = { ...DEFAULTS, ...init }
-  const [expected = ''] = Object.values(await runAll([world.stock], variants.slice(0, 1), all))
-  const seen = await runAll(world.ours, variants, all)
+  const [stock] = await runAll([world.stock], variants.slice(0, 1), all)
+  const ours = await runAll(world.ours, variants, all)
 
-  const deviations = Object.entries(seen)
-    .filter(([, did]) => did !== expected && !all.isAsGood(did, world.transport))
-    .map(([name, did]) => `${name}: ${did}`)
+  const deviations = ours
+    .filter(({ seen, side }) => seen !== stock?.seen && !all.isAsGood(seen, side, world.transport))
+    .map(({ side, variant, seen }) => `${variant}, ${side.name}: ${seen}`)
 
-  expect(deviations, `stock: ${expected}\n${deviations.join('\n')}\n`).to.deep.equal([])
+  expect(deviations, `stock: ${stock?.seen}\n${deviations.join('\n')}\n`).to.deep.equal([])
 }
