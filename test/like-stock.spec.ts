@@ -5,11 +5,18 @@
  */
 import { afterAll, beforeAll, describe, it } from 'vitest'
 import { ANSWERS, ANSWERS_ELSEWHERE, isAsGoodWith } from './like-stock/answers.ts'
+import { takeNote } from './like-stock/arrivals.ts'
+import { closeWhileHeld, WRITES } from './like-stock/close.ts'
 import { closeThenListen, closeThenRead, isTooLate, STARTS } from './like-stock/close-then-read.ts'
 import { expectLikeStock } from './like-stock/expect.ts'
 import { READERS } from './like-stock/readers.ts'
 import { createWorld, WORLDS } from './like-stock/world.ts'
 import type { World } from './like-stock/world.ts'
+
+/**
+ * The protocol of a listener that takes note of what arrives
+ */
+const NOTE = 'takes note'
 
 /**
  * What these do the others do as well
@@ -20,7 +27,7 @@ describe.each(WORLDS)('over %s with %s, a program that closes its end first', (t
   let world: World
 
   beforeAll(async () => {
-    world = await createWorld(transport, muxer, { ...ANSWERS, ...ANSWERS_ELSEWHERE })
+    world = await createWorld(transport, muxer, { ...ANSWERS, ...ANSWERS_ELSEWHERE, [NOTE]: takeNote })
   })
 
   afterAll(async () => {
@@ -52,5 +59,10 @@ describe.each(WORLDS)('over %s with %s, a program that closes its end first', (t
       run: async (side, start) => closeThenListen(side, answer, start),
       skips: ({ isFar }, start) => !isFar && start !== 'at once'
     })
+  })
+  // in memory there is nothing to hold
+  it.runIf(transport !== 'memory').each(Object.keys(WRITES))('is done with it before anything comes back, having written %s', async write => {
+    await expectLikeStock(world, [write], { run: async side => closeWhileHeld(side, NOTE, write) })
+    await expectLikeStock(world, [write], { run: async side => closeWhileHeld(side, NOTE, write), prepare: async side => side.redial() })
   })
 })

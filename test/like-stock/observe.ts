@@ -28,14 +28,14 @@ export async function turn (): Promise<void> {
 }
 
 /**
- * Resolves when nothing is to be expected any more
+ * Says it when so much time has passed, or when the signal aborts
  */
-async function patience (signal: AbortSignal): Promise<'hangs'> {
-  for (let i = 0; i < PATIENCE && !signal.aborted; i++) {
+export async function ticks (count: number, what: string, signal?: AbortSignal): Promise<string> {
+  for (let i = 0; i < count && signal?.aborted !== true; i++) {
     await tick()
   }
 
-  return 'hangs'
+  return what
 }
 
 /**
@@ -70,7 +70,7 @@ export async function observe (run: (observer: Observer) => Promise<void>): Prom
   const done = new AbortController()
   const running = run({ receive: data => { text += decoder.decode(data) }, note })
     .then(() => 'ends', err => `fails with ${nameOf(err)}`)
-  const end = await Promise.race([running, patience(done.signal)])
+  const end = await Promise.race([running, ticks(PATIENCE, 'hangs', done.signal)])
 
   done.abort()
   note(end)
