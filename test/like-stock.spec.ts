@@ -8,7 +8,8 @@ import { ANSWERS, ANSWERS_ELSEWHERE, isAsGoodWith } from './like-stock/answers.t
 import { takeNote } from './like-stock/arrivals.ts'
 import { closeWhileHeld, WRITES } from './like-stock/close.ts'
 import { closeThenListen, closeThenRead, isTooLate, STARTS } from './like-stock/close-then-read.ts'
-import { expectLikeStock } from './like-stock/expect.ts'
+import { expectAsOftenAsStock, expectLikeStock } from './like-stock/expect.ts'
+import { GOODBYES, roundsOver, sayGoodbye } from './like-stock/goodbyes.ts'
 import { READERS } from './like-stock/readers.ts'
 import { createWorld, WORLDS } from './like-stock/world.ts'
 import type { World } from './like-stock/world.ts'
@@ -21,7 +22,8 @@ const NOTE = 'takes note'
 /**
  * What these do the others do as well
  */
-const FEW_READERS = Object.entries(READERS).filter(([name]) => ['for await', 'byteStream', 'message and close'].includes(name))
+const FEW_ANSWERS = ['answers and ends', 'ends without an answer', 'answers at the end of the request', 'resets when it has the request']
+const FEW_READERS = Object.entries(READERS).filter(([name]) => ['for await', 'message and close'].includes(name))
 
 describe.each(WORLDS)('over %s with %s, a program that closes its end first', (transport, muxer) => {
   let world: World
@@ -44,7 +46,7 @@ describe.each(WORLDS)('over %s with %s, a program that closes its end first', (t
     })
   })
 
-  describe.each(Object.keys(ANSWERS))('straight after the dial, and reads then what a listener sends that %s', answer => {
+  describe.each(FEW_ANSWERS)('straight after the dial, and reads then what a listener sends that %s', answer => {
     it.each(FEW_READERS)('with %s', async (reader, read) => {
       await expectLikeStock(world, ['at once'], {
         run: async (side, start) => closeThenRead(side, answer, read, start),
@@ -64,5 +66,21 @@ describe.each(WORLDS)('over %s with %s, a program that closes its end first', (t
   it.runIf(transport !== 'memory').each(Object.keys(WRITES))('is done with it before anything comes back, having written %s', async write => {
     await expectLikeStock(world, [write], { run: async side => closeWhileHeld(side, NOTE, write) })
     await expectLikeStock(world, [write], { run: async side => closeWhileHeld(side, NOTE, write), prepare: async side => side.redial() })
+  })
+})
+
+describe.each(WORLDS)('over %s with %s, the last message of a program', (transport, muxer) => {
+  let world: World
+
+  beforeAll(async () => {
+    world = await createWorld(transport, muxer, { [NOTE]: takeNote })
+  })
+
+  afterAll(async () => {
+    await world.stop()
+  })
+
+  it.each(GOODBYES)('that %s, followed by %s, arrives', async (...goodbye) => {
+    await expectAsOftenAsStock(world, roundsOver(transport), async (side, round) => sayGoodbye(side, NOTE, round, goodbye))
   })
 })

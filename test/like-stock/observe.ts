@@ -50,7 +50,7 @@ export function nameOf (err: unknown): string {
  * Runs a program, and says what it has seen in the end: it comes to its end, it
  * fails with an error, or it hangs
  */
-export async function observe (run: (observer: Observer) => Promise<void>): Promise<string> {
+export async function observe (run: (observer: Observer) => Promise<void>, patience = PATIENCE): Promise<string> {
   const seen: string[] = []
   const decoder = new TextDecoder()
   let text = ''
@@ -70,7 +70,7 @@ export async function observe (run: (observer: Observer) => Promise<void>): Prom
   const done = new AbortController()
   const running = run({ receive: data => { text += decoder.decode(data) }, note })
     .then(() => 'ends', err => `fails with ${nameOf(err)}`)
-  const end = await Promise.race([running, ticks(PATIENCE, 'hangs', done.signal)])
+  const end = await Promise.race([running, ticks(patience, 'hangs', done.signal)])
 
   done.abort()
   note(end)

@@ -24,6 +24,19 @@ export interface SideInit {
    * What the connection goes through, where it has a socket
    */
   relay?: Relay
+
+  /**
+   * Another dialer of the kind
+   */
+  createDialer(): Promise<Libp2p<TestServices>>
+}
+
+/**
+ * A node, and its connection to the listener
+ */
+export interface NewDialer {
+  node: Libp2p<TestServices>
+  connection: Connection
 }
 
 /**
@@ -98,13 +111,28 @@ export class Side {
     this.#connection = await dialer.dial(relay?.addr ?? addressOf(listener))
   }
 
-  async open (protocols: string | string[], options?: NewStreamOptions, connection = this.#connection): Promise<Stream> {
+  /**
+   * A node that can be stopped
+   */
+  async newDialer (isIdentified: boolean): Promise<NewDialer> {
+    const { listener, createDialer } = this.#init
+    const node = await createDialer()
+
+    return {
+      node,
+      connection: isIdentified ? await connectIdentified(node, listener) : await node.dial(addressOf(listener))
+    }
+  }
+
+  async open (protocols: string | string[], options?: NewStreamOptions, dialer?: NewDialer): Promise<Stream> {
+    const { node, connection } = dialer ?? { node: this.#init.dialer, connection: this.#connection }
+
     if (connection == null) {
       throw new Error('It is not connected')
     }
 
     return this.how === 'newStream'
-      ? (this.#init.dialer as unknown as Libp2p<OpenerServices>).services.streamOpener.newStreamOn(connection, protocols, options)
+      ? (node as unknown as Libp2p<OpenerServices>).services.streamOpener.newStreamOn(connection, protocols, options)
       : connection.newStream(protocols, options)
   }
 }

@@ -10,7 +10,7 @@ import { listenElsewhere } from './elsewhere.ts'
 import { Side } from './side.ts'
 import type { Answer } from './answers.ts'
 import type { How } from './side.ts'
-import type { TestServices, TransportName } from '../fixtures/nodes.ts'
+import type { NodeInit, TestServices, TransportName } from '../fixtures/nodes.ts'
 import type { Relay } from '../fixtures/relay.ts'
 import type { Libp2p } from '@libp2p/interface'
 
@@ -39,6 +39,15 @@ export interface World {
   stop(): Promise<void>
 }
 
+async function createDialer (how: How, init: NodeInit): Promise<Libp2p<TestServices>> {
+  switch (how) {
+    case 'stock': return createStockNode(undefined, init)
+    case 'newStream': return createOpenerNode({}, init)
+    case 'intercept': return createOpenerNode({ intercept: true }, init)
+    default: throw new Error(`Unknown dialer ${String(how)}`)
+  }
+}
+
 /**
  * Every dialer on a connection of its own to a listener of each kind, which answers
  * these protocols
@@ -46,9 +55,9 @@ export interface World {
 export async function createWorld (transport: TransportName, muxer: Muxer, answers: Record<string, Answer>): Promise<World> {
   const init = { streamMuxers: [MUXERS[muxer]] }
   const [stock, newStream, intercept, without, withService] = await Promise.all([
-    createStockNode(undefined, init),
-    createOpenerNode({}, init),
-    createOpenerNode({ intercept: true }, init),
+    createDialer('stock', init),
+    createDialer('newStream', init),
+    createDialer('intercept', init),
     createStockNode(transport, init),
     createStockNode(transport, { ...init, services: { streamOpener: streamOpener({ intercept: true }) } })
   ])
@@ -76,7 +85,15 @@ export async function createWorld (transport: TransportName, muxer: Muxer, answe
       relays.push(relay)
     }
 
-    return new Side({ how, dialer: dialers[how], listener, elsewhere: elsewhere[how], relay, name: `${how} to a listener ${listener === without ? 'without it' : 'with it'}` })
+    return new Side({
+      how,
+      name: `${how} to a listener ${listener === without ? 'without it' : 'with it'}`,
+      dialer: dialers[how],
+      listener,
+      elsewhere: elsewhere[how],
+      relay,
+      createDialer: async () => createDialer(how, init)
+    })
   }
 
   return {
