@@ -1,18 +1,16 @@
 /**
- * What works with stock works with this. Each case is a program of a few lines, and
- * what is expected of it is what it did with stock a moment before. To add a case,
- * add a line to a table in test/like-stock.
+ * What works with stock works with this: programs that close their end first. Each case
+ * of this suite is a program of a few lines, and what is expected of it is what it did
+ * with stock a moment before. To add a case, add a line to a table in test/like-stock.
  */
-import { afterAll, beforeAll, describe, it } from 'vitest'
+import { describe, it } from 'vitest'
 import { ANSWERS, ANSWERS_ELSEWHERE, isAsGoodWith } from './like-stock/answers.ts'
 import { takeNote } from './like-stock/arrivals.ts'
 import { closeWhileHeld, WRITES } from './like-stock/close.ts'
 import { closeThenListen, closeThenRead, isTooLate, STARTS } from './like-stock/close-then-read.ts'
-import { expectAsOftenAsStock, expectLikeStock } from './like-stock/expect.ts'
-import { GOODBYES, roundsOver, sayGoodbye } from './like-stock/goodbyes.ts'
+import { expectLikeStock } from './like-stock/expect.ts'
 import { READERS } from './like-stock/readers.ts'
-import { createWorld, WORLDS } from './like-stock/world.ts'
-import type { World } from './like-stock/world.ts'
+import { useWorld, WORLDS } from './like-stock/world.ts'
 
 /**
  * The protocol of a listener that takes note of what arrives
@@ -26,19 +24,11 @@ const FEW_ANSWERS = ['answers and ends', 'ends without an answer', 'answers at t
 const FEW_READERS = Object.entries(READERS).filter(([name]) => ['for await', 'message and close'].includes(name))
 
 describe.each(WORLDS)('over %s with %s, a program that closes its end first', (transport, muxer) => {
-  let world: World
-
-  beforeAll(async () => {
-    world = await createWorld(transport, muxer, { ...ANSWERS, ...ANSWERS_ELSEWHERE, [NOTE]: takeNote })
-  })
-
-  afterAll(async () => {
-    await world.stop()
-  })
+  const world = useWorld(transport, muxer, { ...ANSWERS, ...ANSWERS_ELSEWHERE, [NOTE]: takeNote })
 
   describe.each(Object.keys(ANSWERS))('and reads then what a listener sends that %s', answer => {
     it.each(Object.entries(READERS))('with %s', async (reader, read) => {
-      await expectLikeStock(world, Object.keys(STARTS), {
+      await expectLikeStock(world(), Object.keys(STARTS), {
         run: async (side, start) => closeThenRead(side, answer, read, start),
         skips: isTooLate,
         isAsGood: isAsGoodWith(answer, reader)
@@ -48,7 +38,7 @@ describe.each(WORLDS)('over %s with %s, a program that closes its end first', (t
 
   describe.each(FEW_ANSWERS)('straight after the dial, and reads then what a listener sends that %s', answer => {
     it.each(FEW_READERS)('with %s', async (reader, read) => {
-      await expectLikeStock(world, ['at once'], {
+      await expectLikeStock(world(), ['at once'], {
         run: async (side, start) => closeThenRead(side, answer, read, start),
         prepare: async side => side.redial(),
         isAsGood: isAsGoodWith(answer, reader)
@@ -57,30 +47,14 @@ describe.each(WORLDS)('over %s with %s, a program that closes its end first', (t
   })
 
   it.each(Object.keys(ANSWERS_ELSEWHERE))('and listens then for what a listener %s', async answer => {
-    await expectLikeStock(world, ['at once', 'after a turn'], {
+    await expectLikeStock(world(), ['at once', 'after a turn'], {
       run: async (side, start) => closeThenListen(side, answer, start),
       skips: ({ isFar }, start) => !isFar && start !== 'at once'
     })
   })
   // in memory there is nothing to hold
   it.runIf(transport !== 'memory').each(Object.keys(WRITES))('is done with it before anything comes back, having written %s', async write => {
-    await expectLikeStock(world, [write], { run: async side => closeWhileHeld(side, NOTE, write) })
-    await expectLikeStock(world, [write], { run: async side => closeWhileHeld(side, NOTE, write), prepare: async side => side.redial() })
-  })
-})
-
-describe.each(WORLDS)('over %s with %s, the last message of a program', (transport, muxer) => {
-  let world: World
-
-  beforeAll(async () => {
-    world = await createWorld(transport, muxer, { [NOTE]: takeNote })
-  })
-
-  afterAll(async () => {
-    await world.stop()
-  })
-
-  it.each(GOODBYES)('that %s, followed by %s, arrives', async (...goodbye) => {
-    await expectAsOftenAsStock(world, roundsOver(transport), async (side, round) => sayGoodbye(side, NOTE, round, goodbye))
+    await expectLikeStock(world(), [write], { run: async side => closeWhileHeld(side, NOTE, write) })
+    await expectLikeStock(world(), [write], { run: async side => closeWhileHeld(side, NOTE, write), prepare: async side => side.redial() })
   })
 })

@@ -82,3 +82,14 @@ export async function expectAsOftenAsStock (world: World, rounds: string[], run:
 
   expect(deviations, `stock: ${stock.map(({ variant, seen }) => `${variant}: ${seen}`).join('; ')}\n${deviations.join('\n')}\n`).to.deep.equal([])
 }
+
+/**
+ * For what has no counterpart with stock
+ */
+export async function expectOf (sides: Side[], init: Partial<Case> & Pick<Case, 'run'> & { isGood(seen: string, side: Side): boolean }, variants = ['']): Promise<void> {
+  const deviations = (await runAll(sides, variants, { ...DEFAULTS, ...init }))
+    .filter(({ seen, side }) => !init.isGood(seen, side))
+    .map(({ side, variant, seen }) => `${variant}, ${side.name}: ${seen}`)
+
+  expect(deviations, `${deviations.join('\n')}\n`).to.deep.equal([])
+}

@@ -78,7 +78,7 @@ const TIME_TO_ARRIVE = 6
  */
 export async function sayGoodbye (side: Side, protocol: string, round: string, [how, end]: readonly [string, string]): Promise<string> {
   const { send, messages = 1, length = REQUEST_LENGTH } = SENDS[how] ?? {}
-  const dialer = await side.newDialer(round === 'identified')
+  const dialer = await side.newDialer(round)
   const requests = Array.from({ length: messages }, nextRequest)
   const all = Promise.all(requests.map(async request => arrived(request, length)))
 

@@ -1,6 +1,6 @@
 import { addressOf, connectIdentified } from '../fixtures/nodes.ts'
 import { openElsewhere } from './elsewhere.ts'
-import type { OpenerServices, TestServices } from '../fixtures/nodes.ts'
+import type { NodeInit, OpenerServices, TestServices } from '../fixtures/nodes.ts'
 import type { Relay } from '../fixtures/relay.ts'
 import type { Connection, Libp2p, NewStreamOptions, Stream } from '@libp2p/interface'
 
@@ -28,7 +28,7 @@ export interface SideInit {
   /**
    * Another dialer of the kind
    */
-  createDialer(): Promise<Libp2p<TestServices>>
+  createDialer(init?: NodeInit): Promise<Libp2p<TestServices>>
 }
 
 /**
@@ -112,15 +112,23 @@ export class Side {
   }
 
   /**
+   * Nothing but what identify says is known of the listener
+   */
+  async reconnect (): Promise<void> {
+    await this.#connection?.close()
+    await this.identify()
+  }
+
+  /**
    * A node that can be stopped
    */
-  async newDialer (isIdentified: boolean): Promise<NewDialer> {
+  async newDialer (state: string, init?: NodeInit): Promise<NewDialer> {
     const { listener, createDialer } = this.#init
-    const node = await createDialer()
+    const node = await createDialer(init)
 
     return {
       node,
-      connection: isIdentified ? await connectIdentified(node, listener) : await node.dial(addressOf(listener))
+      connection: state === 'identified' ? await connectIdentified(node, listener) : await node.dial(addressOf(listener))
     }
   }
 

@@ -3,6 +3,7 @@
  */
 import { mplex } from '@libp2p/mplex'
 import { yamux } from '@libp2p/yamux'
+import { afterAll, beforeAll } from 'vitest'
 import { streamOpener } from '../../src/index.ts'
 import { addressOf, createOpenerNode, createStockNode, stopNodes } from '../fixtures/nodes.ts'
 import { createRelay } from '../fixtures/relay.ts'
@@ -34,6 +35,7 @@ const MUXERS = { yamux: yamux(), mplex: mplex({ disconnectThreshold: Infinity })
 
 export interface World {
   transport: TransportName
+  listeners: Array<Libp2p<TestServices>>
   stock: Side
   ours: Side[]
   stop(): Promise<void>
@@ -92,12 +94,13 @@ export async function createWorld (transport: TransportName, muxer: Muxer, answe
       listener,
       elsewhere: elsewhere[how],
       relay,
-      createDialer: async () => createDialer(how, init)
+      createDialer: async more => createDialer(how, { ...init, ...more })
     })
   }
 
   return {
     transport,
+    listeners: [without, withService],
     stock: await createSide('stock', without),
     ours: [
       await createSide('stock', withService),
@@ -111,4 +114,21 @@ export async function createWorld (transport: TransportName, muxer: Muxer, answe
       await Promise.all(relays.map(async relay => relay.close()))
     }
   }
+}
+
+/**
+ * A world for the tests of a file, or of a part of it
+ */
+export function useWorld (...args: Parameters<typeof createWorld>): () => World {
+  let world: World
+
+  beforeAll(async () => {
+    world = await createWorld(...args)
+  })
+
+  afterAll(async () => {
+    await world.stop()
+  })
+
+  return () => world
 }
