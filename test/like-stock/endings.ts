@@ -27,7 +27,6 @@ export const REFUSALS: Record<string, (stream: Stream, listener: Libp2p) => void
 export async function refuseLate (stream: Stream, refuse: () => void): Promise<void> {
   stream.pause()
   await tick()
-  await tick()
   refuse()
 }
 
@@ -38,7 +37,7 @@ export async function closeWhileWaiting (side: Side, protocol: string): Promise<
   let stream: Stream | undefined
 
   const seen = await observe(async ({ note }) => {
-    stream = await side.open(protocol, { negotiationTimeout: 300 } as NewStreamOptions)
+    stream = await side.open(protocol, { negotiationTimeout: 200 } as NewStreamOptions)
     stream.send(pattern(2_000_000))
     await stream.close().then(() => { note('close() resolves') }, err => { note(`close() rejects with ${nameOf(err)}`) })
   })
@@ -97,7 +96,7 @@ export async function closeThenReset (side: Side, protocol: string): Promise<str
     await tick()
     await tick()
     const after = closeWrite.mock.contexts.filter(context => context === stream).length
-    note(`the stream is ${stream.status}, ${after - before} ends follow`)
+    note(`${after - before} ends follow`)
   })
 
   stream?.abort(new Error('It is over'))

@@ -92,9 +92,14 @@ export class Side {
   async identify (): Promise<void> {
     const { dialer, listener, relay } = this.#init
 
-    if (this.#connection?.status === 'open') {
+    try {
+      if (this.#connection == null) {
+        throw new Error('It is not connected')
+      }
+
       await dialer.services.identify.identify(this.#connection)
-    } else {
+    } catch {
+      await dialer.hangUp(listener.peerId)
       this.#connection = await connectIdentified(dialer, listener, relay?.addr)
     }
 
