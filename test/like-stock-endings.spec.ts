@@ -22,12 +22,11 @@ const ONE = 'answers one at a time'
 const ALL_READERS = Object.entries(READERS).filter(([name]) => name !== 'message and end')
 
 describe.each(WORLDS)('over %s with %s', (transport, muxer) => {
-  const world = useWorld(transport, muxer, { [RESETS]: ANSWERS[RESETS] ?? (async () => {}) })
+  const world = useWorld(transport, muxer, {})
   const ours = (): Side[] => world().ours.filter(({ how }) => how !== 'stock')
 
   beforeAll(async () => {
     for (const listener of world().listeners) {
-      await listener.handle(ONE, answerOne, { maxInboundStreams: 1 })
       await handleRaw(listener, 'reads nothing', stream => { stream.pause() })
 
       for (const [name, refuse] of Object.entries(REFUSALS)) {
@@ -50,20 +49,32 @@ describe.each(WORLDS)('over %s with %s', (transport, muxer) => {
     })
   })
 
-  it.each(['reads nothing', ...Object.keys(REFUSALS).map(name => `reads nothing and ${name}`)])('close() rejects with an Error where the listener %s', async protocol => {
-    await expectOf(ours(), {
-      run: async side => closeWhileWaiting(side, protocol),
-      // where nothing bounds what is on its way, all of it has been passed on
-      isGood: seen => /^close\(\) rejects with \w+Error, ends$/.test(seen) || ((transport === 'quic' || muxer === 'mplex') && seen === 'close() resolves, ends')
-    })
+  // where nothing bounds what is on its way, all of it has been passed on
+  const isGood = (seen: string): boolean => /^close\(\) rejects with \w+Error, ends$/.test(seen) || ((transport === 'quic' || muxer === 'mplex') && seen === 'close() resolves, ends')
+
+  it.each(Object.keys(REFUSALS))('close() rejects with an Error where the listener reads nothing and %s', async refusal => {
+    await expectOf(ours(), { run: async side => closeWhileWaiting(side, `reads nothing and ${refusal}`), isGood })
   })
 
-  it('a limit of one stream is enough for requests one after the other', async () => {
+  it('close() rejects with an Error where the listener reads nothing, and never answers', async () => {
+    // who does not ask for it has to wait for 10 seconds
+    await expectOf(ours().filter(({ how }) => how === 'newStream'), { run: async side => closeWhileWaiting(side, 'reads nothing'), isGood })
+  })
+})
+
+describe.each(WORLDS)('over %s with %s, when a stream is over', (transport, muxer) => {
+  const world = useWorld(transport, muxer, { [RESETS]: ANSWERS[RESETS] ?? (async () => {}) })
+
+  it('there is room for the next one, where the listener takes one at a time', async () => {
+    for (const listener of world().listeners) {
+      await listener.handle(ONE, answerOne, { maxInboundStreams: 1 })
+    }
+
     await expectLikeStock(world(), [''], { run: async side => requestInTurn(side, ONE, 100) })
   })
 
   // over QUIC a reset looks like an end
-  it.runIf(transport !== 'quic')('no end follows the reset of the listener', async () => {
+  it.runIf(transport !== 'quic')('as the listener has reset it, no end follows', async () => {
     await expectLikeStock(world(), [''], { run: async side => closeThenReset(side, RESETS) })
     vi.restoreAllMocks()
   })
