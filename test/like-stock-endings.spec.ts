@@ -36,8 +36,8 @@ describe.each(WORLDS)('over %s with %s', (transport, muxer) => {
     }
   })
 
-  // how others fail has nothing to do with the muxer
-  describe.runIf(muxer === 'yamux').each(Object.keys(REFUSALS))('a program sees an error, and no success without an answer, where the listener %s instead of confirming the protocol', refusal => {
+  // where there are streams of the muxer's, and where there are those of the transport
+  describe.runIf(muxer === 'yamux' && ['tcp', 'quic'].includes(transport)).each(Object.keys(REFUSALS))('a program sees an error, and no success without an answer, where the listener %s instead of confirming the protocol', refusal => {
     it.each(ALL_READERS)('with %s', async (_, read) => {
       for (const start of Object.keys(STARTS)) {
         await expectOf(ours(), {
@@ -70,7 +70,11 @@ describe.each(WORLDS)('over %s with %s, when a stream is over', (transport, muxe
       await listener.handle(ONE, answerOne, { maxInboundStreams: 1 })
     }
 
-    await expectLikeStock(world(), [''], { run: async side => requestInTurn(side, ONE, 100) })
+    await expectLikeStock(world(), [''], {
+      run: async side => requestInTurn(side, ONE, 100),
+      // over QUIC, where the end of one may come after the next one, stock loses one in a while
+      isAsGood: seen => transport === 'quic' && parseInt(seen) >= 95
+    })
   })
 
   // over QUIC a reset looks like an end

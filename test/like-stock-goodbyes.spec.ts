@@ -12,7 +12,8 @@ const NOTE = 'takes note'
 describe.each(WORLDS)('over %s with %s, the last message of a program', (transport, muxer) => {
   const world = useWorld(transport, muxer, { [NOTE]: takeNote })
 
-  it.each(GOODBYES)('that %s, followed by %s, arrives', async (...goodbye) => {
+  // mplex has no end of its own that could come too early
+  it.each(GOODBYES.filter(([, end]) => muxer === 'yamux' || end === 'connection.close()'))('that %s, followed by %s, arrives', async (...goodbye) => {
     await expectAsOftenAsStock(world(), roundsOver(transport), async (side, round) => sayGoodbye(side, NOTE, round, goodbye))
   })
 })

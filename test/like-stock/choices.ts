@@ -18,6 +18,11 @@ const ALL = [A, B, C]
 export const ORDERS = [[A, B, C], [A, C, B], [B, A, C], [B, C, A], [C, A, B], [C, B, A]]
 
 /**
+ * Where each takes a connection of its own
+ */
+export const FEW_ORDERS = [[A, B, C], [B, A, C], [C, B, A]]
+
+/**
  * What a listener may speak
  */
 export const SUBSETS = [[], [A], [B], [C], [A, B], [A, C], [B, C], ALL].map(speaks => ({ speaks }))

@@ -71,7 +71,7 @@ export async function expectLikeStock (world: World, variants: string[], init: P
  */
 export async function expectAsOftenAsStock (world: World, rounds: string[], run: Case['run']): Promise<void> {
   const all: Case = { ...DEFAULTS, run, prepare: async () => {} }
-  const stock = await runAll([world.stock], rounds, all)
+  const stock = await runAll([world.stock], Array.from({ length: 4 }, () => rounds).flat(), all)
   const ours = await runAll(world.ours, rounds, all)
 
   const deviations = ours.flatMap(({ side, variant, seen }) => {

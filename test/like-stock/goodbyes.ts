@@ -64,7 +64,7 @@ export const GOODBYES = Object.keys(SENDS).flatMap(send => Object.keys(CLOSES).m
  * closed while identify is on its way loses half of it with stock, too.
  */
 export function roundsOver (transport: TransportName): string[] {
-  return transport === 'tcp' ? ['identified', 'identified', 'identified'] : ['identified', 'identified', 'just dialled']
+  return transport === 'tcp' ? ['identified', 'identified'] : ['identified', 'just dialled']
 }
 
 /**
