@@ -1,0 +1,83 @@
+/**
+ * What works with stock works with this: what is written, and which protocol it is
+ * written to
+ */
+import { describe, it } from 'vitest'
+import { ADDED, choose, chooseUnidentified, DROPPED, FEW_ORDERS, ORDERS, reconnect, speak, SUBSETS, UNIDENTIFIED } from './like-stock/choices.ts'
+import { expectLikeStock, expectOf } from './like-stock/expect.ts'
+import { isJoined, PAUSES, takeMessages, writeMessages, writeWhileHeld } from './like-stock/messages.ts'
+import { useWorld, WORLDS } from './like-stock/world.ts'
+
+const MESSAGES = 'takes messages'
+
+describe.each(WORLDS)('over %s with %s, the writes of a program', (transport, muxer) => {
+  const world = useWorld(transport, muxer, { [MESSAGES]: takeMessages })
+
+  it.each(Object.keys(PAUSES))('%s arrive as the messages that they are with stock, if it has not asked for speed', async pause => {
+    await expectLikeStock(world(), [pause], {
+      run: async side => writeMessages(side, MESSAGES, pause),
+      // over QUIC there are none
+      isAsGood: (seen, { how }) => (how === 'newStream' || transport === 'quic') && isJoined(seen)
+    })
+  })
+
+  // in memory there is nothing to hold
+  it.runIf(transport !== 'memory')('wait for the peer but for the first, if it has not asked for speed, and `drain` says when they do not', async () => {
+    await expectOf(world().ours, {
+      run: async side => writeWhileHeld(side, MESSAGES),
+      // others do not wait for the peer, but for QUIC
+      isGood: (seen, { how }) => how === 'intercept'
+        ? seen === 'send() returns false, drains later, ends'
+        : seen === 'send() returns true, has drained, ends' || (transport === 'quic' && seen.endsWith('ends'))
+    })
+  })
+})
+
+// which one it is has nothing to do with the transport
+describe.each(WORLDS.slice(0, 2))('over %s with %s, of several protocols a program gets the one that it gets with stock', (transport, muxer) => {
+  const world = useWorld(transport, muxer, {})
+
+  it.each(SUBSETS)('from a listener that speaks $speaks', async ({ speaks }) => {
+    await speak(world(), speaks)
+
+    for (const order of ORDERS) {
+      await expectLikeStock(world(), [`${order}`], { run: async side => choose(side, order) })
+    }
+  })
+
+  // who asked for speed does not know what the peer has begun to speak without saying so
+  it.each(ADDED)('from a listener that has said that it speaks $said, and speaks $speaks, if the program has not asked for speed, and has used $used', async ({ said, speaks, used }) => {
+    for (const order of FEW_ORDERS) {
+      await speak(world(), said)
+      await reconnect(world(), used)
+      await speak(world(), speaks)
+
+      await expectLikeStock(world(), [`${order}`], {
+        prepare: async () => {},
+        skips: ({ how }) => how === 'newStream',
+        run: async side => choose(side, order)
+      })
+    }
+  })
+
+  it.each(UNIDENTIFIED)('from a listener that has said nothing, and speaks $speaks, if the program has used $used', async ({ speaks, used }) => {
+    await speak(world(), speaks)
+
+    for (const order of FEW_ORDERS) {
+      await expectLikeStock(world(), [`${order}`], { run: async side => chooseUnidentified(side, used, order) })
+    }
+  })
+
+  it.each(DROPPED)('with `negotiateFully`, from a listener that has said that it speaks $said, and speaks $speaks', async ({ said, speaks }) => {
+    await speak(world(), said)
+    await reconnect(world(), [])
+    await speak(world(), speaks)
+
+    for (const order of [...ORDERS, ...ORDERS.map(order => order.slice(0, 1))]) {
+      await expectLikeStock(world(), [`${order}`], {
+        prepare: async () => {},
+        run: async side => choose(side, order, { negotiateFully: true })
+      })
+    }
+  })
+})

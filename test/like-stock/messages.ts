@@ -1,0 +1,109 @@
+/**
+ * Programs that take each write for a message of its own
+ */
+import { bytes } from '../fixtures/streams.ts'
+import { observe, ticks, turn } from './observe.ts'
+import { nextRequest, REQUEST_LENGTH } from './request.ts'
+import type { Side } from './side.ts'
+import type { Stream } from '@libp2p/interface'
+
+const LENGTHS = [REQUEST_LENGTH, 300, 301, 302]
+
+/**
+ * What a program does between its writes
+ */
+export const PAUSES: Record<string, (stream: Stream) => Promise<void> | undefined> = {
+  'in one go': () => undefined,
+  'a turn apart': turn,
+  'when the stream has drained': async stream => stream.onDrain()
+}
+
+const received = new Map<string, PromiseWithResolvers<string>>()
+
+/**
+ * A handler that takes what comes as one message for one message
+ */
+export async function takeMessages (stream: Stream): Promise<void> {
+  const lengths: number[] = []
+  let request = ''
+
+  for await (const chunk of stream) {
+    request ||= new TextDecoder().decode(chunk.subarray(0, REQUEST_LENGTH))
+    lengths.push(chunk.byteLength)
+  }
+
+  received.get(request)?.resolve(lengths.join(' + '))
+  await stream.close()
+}
+
+/**
+ * Whether it is the same but for messages that were joined
+ */
+export function isJoined (seen: string): boolean {
+  const sum = seen.split(', ')[0]?.split(' + ').reduce((sum, length) => sum + Number(length), 0)
+
+  return sum === LENGTHS.reduce((sum, length) => sum + length) && seen.endsWith('ends')
+}
+
+/**
+ * What the messages are that the listener gets
+ */
+export async function writeMessages (side: Side, protocol: string, pause: string): Promise<string> {
+  let stream: Stream | undefined
+
+  const seen = await observe(async ({ note }) => {
+    const request = nextRequest()
+    const got = Promise.withResolvers<string>()
+    received.set(request, got)
+    stream = await side.open(protocol)
+
+    for (const length of LENGTHS) {
+      stream.send(bytes(request.padEnd(length)))
+      const pausing = PAUSES[pause]?.(stream)
+
+      if (pausing != null) {
+        await pausing
+      }
+    }
+
+    await stream.close()
+    note(await got.promise)
+  })
+
+  stream?.abort(new Error('It is over'))
+
+  return seen
+}
+
+/**
+ * What a program learns from its second write while not one byte of the listener
+ * arrives
+ */
+export async function writeWhileHeld (side: Side, protocol: string): Promise<string> {
+  let stream: Stream | undefined
+  let release: (() => void) | undefined
+
+  const seen = await observe(async ({ note }) => {
+    const request = nextRequest()
+    const got = Promise.withResolvers<string>()
+    received.set(request, got)
+
+    stream = await side.open(protocol)
+    release = side.hold()
+    stream.send(bytes(request))
+    note(`send() returns ${stream.send(bytes(request))}`)
+
+    const draining = stream.onDrain()
+    note(await Promise.race([draining.then(() => 'has drained'), ticks(3, 'drains later')]))
+    release()
+    await draining
+
+    await stream.close()
+    await got.promise
+  })
+
+  release?.()
+  stream?.abort(new Error('It is over'))
+
+  return seen
+}
