@@ -16,9 +16,11 @@
 import { StreamBufferError } from '@libp2p/interface'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { FIN_LAG } from './constants.ts'
+import { override } from './override.ts'
 import type { HeldFins } from './held-fins.ts'
 import type { EarlyWrites } from './index.ts'
 import type { MuxedStream } from './muxer-access.ts'
+import type { Override } from './override.ts'
 import type { StreamMethods } from './stream-hooks.ts'
 import type { AbortOptions, StreamMuxer } from '@libp2p/interface'
 
@@ -26,6 +28,10 @@ import type { AbortOptions, StreamMuxer } from '@libp2p/interface'
  * Which writes leave before the echo - with `'none'` it is as with stock
  */
 export type WritesBeforeEcho = EarlyWrites | 'none'
+
+interface Events {
+  safeDispatchEvent(type: string, detail?: CustomEventInit): boolean
+}
 
 export interface HeldWritesInit {
   protocol: string
@@ -71,7 +77,16 @@ export class HeldWrites {
   #finSentAt?: number
   #hasWritten = false
   #isDone = false
+
+  /**
+   * Whether as much time has passed since the echo as with stock
+   */
   #handlerRuns = false
+
+  /**
+   * Whether the FIN is not to leave together with the data
+   */
+  #finLags = false
   #finIsDue = false
   #bytes = 0
   #timer?: ReturnType<typeof setTimeout>
@@ -81,6 +96,7 @@ export class HeldWrites {
    */
   #muxerNeedsDrain = false
 
+  #events?: Override<Events>
   readonly #writes: Uint8ArrayList[] = []
   readonly #stream: MuxedStream
   readonly #init: HeldWritesInit
@@ -141,10 +157,15 @@ export class HeldWrites {
   }
 
   /**
-   * A write has been sent
+   * A write has been sent. If that was when a stock dialer would send it, so may the
+   * FIN be.
    */
   written (): void {
     this.#hasWritten = true
+
+    if (this.#handlerRuns && !this.#finLags) {
+      this.release()
+    }
   }
 
   /**
@@ -202,7 +223,7 @@ export class HeldWrites {
 
     this.#finIsDue = true
 
-    if (this.#handlerRuns) {
+    if (this.#finLags) {
       this.#sendFinLater()
     } else if (this.#echoedAt != null) {
       heldFins?.add(this)
@@ -218,12 +239,17 @@ export class HeldWrites {
     this.#echoedAt = performance.now()
     heldFins?.answered(this.#sentAt)
 
-    if (this.#writes.length > 0 || earlyWrites === 'none' || (this.#finIsDue && heldFins == null)) {
-      void this.#init.afterEcho().then(() => { this.#letGo() })
-    } else if (heldFins == null || seesEnd()) {
+    if (this.#writes.length === 0 && (seesEnd() || (heldFins == null && !this.#finIsDue))) {
       this.release()
-    } else if (this.#finIsDue) {
-      heldFins.add(this)
+      return
+    }
+
+    if (this.#writes.length > 0 || heldFins == null || earlyWrites !== 'all') {
+      void this.#init.afterEcho().then(() => { this.#letGo() })
+    }
+
+    if (this.#finIsDue && this.#writes.length === 0 && earlyWrites !== 'none') {
+      heldFins?.add(this)
     }
   }
 
@@ -286,24 +312,29 @@ export class HeldWrites {
   }
 
   /**
-   * As much time has passed since the echo as with stock. Where it is to be learnt
-   * whether the answer comes before the end of the request, the FIN does not leave
-   * together with the data.
+   * As much time has passed since the echo as with stock: what leaves now comes when
+   * the handler runs, and so does the FIN behind it. A FIN alone does not where streams
+   * overtake each other, if data has left early.
    */
   #letGo (): void {
-    const { earlyWrites, heldFins } = this.#init
+    const { protocol, earlyWrites, heldFins } = this.#init
 
-    if (this.#isDone || earlyWrites !== 'none' || heldFins?.learns(this.#init.protocol) !== true) {
-      this.release()
+    if (this.#isDone) {
       return
     }
 
     this.#handlerRuns = true
-    this.#sendWrites()
-    heldFins.measure()
+    this.#finLags = earlyWrites === 'none' && heldFins?.learns(protocol) === true
 
-    if (this.#finIsDue) {
-      this.#sendFinLater()
+    if (heldFins == null || (!this.#finLags && (earlyWrites === 'none' || this.#writes.length > 0))) {
+      this.release()
+    } else if (this.#finLags) {
+      heldFins.measure()
+      this.#sendWrites()
+
+      if (this.#finIsDue) {
+        this.#sendFinLater()
+      }
     }
   }
 
@@ -362,36 +393,40 @@ export class HeldWrites {
     this.#init.onChange()
   }
 
+  /**
+   * As far as writers can see the stream is full, also when the muxer can take more
+   */
   #startHolding (): void {
     const stream = this.#stream
     const { writeBufferLength } = stream
 
     this.#muxerNeedsDrain = stream.writableNeedsDrain
     stream.writableNeedsDrain = true
-    stream.addEventListener('drain', this.#onDrain)
-
-    // those who look at it wait for it to become less
     Object.defineProperty(stream, 'writeBufferLength', { configurable: true, get: () => this.#bytes + (this.#muxerNeedsDrain ? writeBufferLength : 0) })
+
+    this.#events = override<Events>(stream, {
+      safeDispatchEvent: (type, detail) => {
+        if (type !== 'drain') {
+          return this.#events?.original.safeDispatchEvent.call(stream, type, detail) === true
+        }
+
+        this.#muxerNeedsDrain = false
+
+        return true
+      }
+    })
   }
 
   #stopHolding (): void {
     const stream = this.#stream
 
-    stream.removeEventListener('drain', this.#onDrain)
+    this.#events?.restore()
     delete (stream as Partial<typeof stream>).writeBufferLength
 
     if (stream.status === 'open') {
       stream.writableNeedsDrain = this.#muxerNeedsDrain
       stream.writeStatus = 'writable'
     }
-  }
-
-  /**
-   * The muxer can take more, but what is held stays held
-   */
-  readonly #onDrain = (): void => {
-    this.#muxerNeedsDrain = false
-    this.#stream.writableNeedsDrain = true
   }
 
   #finish (): void {

@@ -331,7 +331,8 @@ export interface StreamOpener extends BulkStreams {
    * - `UnsupportedProtocolError`: the peer does not speak the protocol after all
    * - `ProtocolError`: it answered with something that was not asked for
    * - `InvalidMessageError`: its answer was not multistream-select
-   * - `UnexpectedEOFError`: the stream or the connection ended without an answer
+   * - `StreamClosedError`: it ended the stream without an answer
+   * - `ConnectionClosedError`: the connection was lost before there was one
    * - `StreamResetError`: the peer reset the stream
    * - `TimeoutError`: there was no answer within `negotiationTimeout`
    *

@@ -102,7 +102,7 @@ export class Negotiations {
     stream.addEventListener('close', onClose)
 
     const onIdentified = (): void => {
-      const protocol = this.#known.find(connection, [stream.protocol, ...others])
+      const protocol = this.#known.firstChoice(connection, [stream.protocol, ...others])
 
       if (protocol === stream.protocol) {
         trusted = true

@@ -15,10 +15,11 @@
  * @see https://github.com/libp2p/specs/issues/643
  * @see https://github.com/multiformats/go-multistream/blob/master/lazyClient.go
  */
-import { AbortError, ConnectionClosedError, TimeoutError } from '@libp2p/interface'
+import { ConnectionClosedError, TimeoutError } from '@libp2p/interface'
 import { StreamClosedError } from '@libp2p/utils'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { concat } from 'uint8arrays/concat'
+import { NEGOTIATION_TIMEOUT } from './constants.ts'
 import { Echo } from './echo.ts'
 import { HeldWrites } from './held-writes.ts'
 import { LateListeners } from './late-listeners.ts'
@@ -50,7 +51,7 @@ export interface OptimisticNegotiationInit {
   timeout?: number
 
   /**
-   * Ends the negotiation, and has no effect after it
+   * Of the call that opens the stream
    */
   signal?: AbortSignal
 
@@ -92,6 +93,7 @@ function prepend (handshake: Uint8Array, data: Uint8Array | Uint8ArrayList): Uin
 export class OptimisticNegotiation {
   #state: 'unsent' | 'expecting' | 'settled' | 'done' = 'unsent'
   #receivedFin = false
+  #timeout?: number
   #readClosed = false
   #sent?: PromiseWithResolvers<void>
   readonly #echo: Echo
@@ -130,7 +132,7 @@ export class OptimisticNegotiation {
     stream.addEventListener('close', this.#onClose, { once: true })
 
     if (init.timeout != null) {
-      init.deadlines.add(this.#onTimeout, init.timeout)
+      this.#setDeadline(init.timeout)
     }
 
     init.signal?.addEventListener('abort', this.#onAbort)
@@ -308,17 +310,24 @@ export class OptimisticNegotiation {
     this.#readClosed = true
   }
 
-  readonly #onTimeout = (): void => {
-    this.#refuse(new TimeoutError(`The peer did not answer the handshake of ${this.#init.protocol} within ${this.#init.timeout}ms`))
+  #setDeadline (timeout: number): void {
+    this.#timeout = timeout
+    this.#init.deadlines.add(this.#onTimeout, timeout)
   }
 
-  readonly #onAbort = (): void => {
-    const { reason } = this.#init.signal ?? {}
+  readonly #onTimeout = (): void => {
+    this.#refuse(new TimeoutError(`The peer did not answer the handshake of ${this.#init.protocol} within ${this.#timeout}ms`))
+  }
 
-    if (reason?.name === 'TimeoutError') {
+  /**
+   * The stream has been handed out, so what the caller does with the signal is none of
+   * its business any more - but that the time is over
+   */
+  readonly #onAbort = (): void => {
+    if (this.#init.signal?.reason?.name === 'TimeoutError') {
       this.#refuse(new TimeoutError(`The peer did not answer the handshake of ${this.#init.protocol} before the signal was aborted`))
-    } else {
-      this.#stream.abort(reason instanceof Error ? reason : new AbortError())
+    } else if (this.#init.timeout == null) {
+      this.#setDeadline(NEGOTIATION_TIMEOUT)
     }
   }
 

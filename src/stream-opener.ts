@@ -13,7 +13,7 @@ import { Negotiations } from './negotiations.ts'
 import { untilNextTurn } from './next-turn.ts'
 import { readCallOptions, readProtocols } from './options.ts'
 import { isBeforeFirstByte } from './outbound-stream.ts'
-import { toError, withErrors } from './to-error.ts'
+import { toError } from './to-error.ts'
 import type { Request } from './admission.ts'
 import type { BulkOpener } from './bulk/bulk-opener.ts'
 import type { BulkSession, BulkSessionOptions, BulkStream, BulkStreamOptions } from './bulk/index.ts'
@@ -276,7 +276,13 @@ export class StreamOpener implements StreamOpenerInterface, Startable {
   }
 
   async newStreamOn (connection: Connection, protocols: string | string[], options: OpenStreamOnOptions = {}): Promise<Stream> {
-    return withErrors(this.#openOn(connection, this.#read(protocols, options)))
+    const request = this.#read(protocols, options)
+
+    try {
+      return await this.#openOn(connection, request)
+    } catch (reason) {
+      throw toError(reason)
+    }
   }
 
   #read (protocols: string | string[], options: OpenStreamOnOptions): Request {

@@ -35,7 +35,7 @@ describe('the FIN of a stream that is closed over QUIC, to a stock listener that
       ended++
       await stream.close()
     })
-    relay = await createRelay(addressOf(listener))
+    relay = await createRelay(addressOf(listener), { delay: 20 })
 
     return connectIdentified(dialer, listener, relay.addr)
   }
@@ -57,8 +57,8 @@ describe('the FIN of a stream that is closed over QUIC, to a stock listener that
     const connection = await connect()
     const streams = await Promise.all(Array.from({ length: 10 }, async () => upload(connection)))
 
-    relay.hold()
     await until(() => probes(connection).length > 0)
+    relay.hold()
     expect(probes(connection)).to.have.length(1)
     expect(streams.filter(stream => replacedMethods(stream).includes('sendCloseWrite'))).to.have.length(10)
     expect(ended).to.equal(0)
@@ -73,11 +73,11 @@ describe('the FIN of a stream that is closed over QUIC, to a stock listener that
     const connection = await connect()
     const stream = await upload(connection)
 
-    relay.hold()
     await until(() => probes(connection).length > 0)
+    relay.hold()
     probes(connection)[0]?.abort(new Error('Not any more'))
     await until(() => ended === 1)
-    expect(replacedMethods(stream)).to.deep.equal([])
     relay.release()
+    await until(() => replacedMethods(stream).length === 0)
   })
 })

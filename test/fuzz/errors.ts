@@ -22,7 +22,8 @@ export const HANDSHAKE_ERRORS = namesIn('README.md', /^\| `(\w+Error)` \|/gm)
 export const DOCUMENTED_ERRORS = [
   ...['README.md', 'src/index.ts', 'src/bulk/index.ts'].flatMap(file => namesIn(file, /`(\w+Error)`/g)),
   ...Object.keys(libp2p).filter(name => name.endsWith('Error')),
-  'ConnectionClosingError', 'ConnectionFailedError', 'DialDeniedError', 'DialError', 'EncryptionFailedError', 'NoValidAddressesError'
+  'ConnectionClosingError', 'ConnectionFailedError', 'DialDeniedError', 'DialError', 'EncryptionFailedError', 'NoValidAddressesError',
+  'UnexpectedEOFError'
 ]
 
 export function checkName ({ name, message }: Error, what: string, names: string[]): void {
