@@ -12,6 +12,7 @@
  */
 import { StreamCloseEvent } from '@libp2p/interface'
 import { nextTurn } from './next-turn.ts'
+import { override } from './override.ts'
 import type { Stream } from '@libp2p/interface'
 import type { Uint8ArrayList } from 'uint8arraylist'
 
@@ -20,6 +21,11 @@ import type { Uint8ArrayList } from 'uint8arraylist'
  * method of `AbstractMessageStream` from `@libp2p/utils`, older ones do not have it.
  */
 export type EndingStream = Stream & { maybeDispatchEnd?(): void }
+
+interface Ending {
+  remoteWriteStatus: Stream['remoteWriteStatus']
+  onRemoteCloseWrite?(): void
+}
 
 type AddEventListener = (type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions) => void
 
@@ -79,8 +85,7 @@ export class LateListeners {
     switch (type) {
       case 'message':
         if (error != null && stream.remoteWriteStatus === 'closed') {
-          stream.remoteWriteStatus = 'writable'
-          nextTurn(() => { stream.remoteWriteStatus = 'closed' })
+          this.#hideEnd()
         }
         break
       case 'remoteCloseWrite':
@@ -103,6 +108,16 @@ export class LateListeners {
         break
       default:
     }
+  }
+
+  #hideEnd (): void {
+    const hidden = override<Ending>(this.#stream, {
+      remoteWriteStatus: 'writable',
+      // QUIC streams go on to say so
+      onRemoteCloseWrite: () => {}
+    })
+
+    nextTurn(() => { hidden.restore() })
   }
 
   #hasEnded (): boolean {
