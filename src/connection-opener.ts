@@ -139,7 +139,7 @@ export class ConnectionOpener {
    * The muxer of the connection, where the opener can use it
    */
   #findMuxer (connection: Connection, { protocols, options, settings }: Request): StreamMuxer | undefined {
-    const isFull = options.negotiateFully === true || protocols.some(protocol => optionFor(settings.negotiation, protocol) === 'full')
+    const isFull = options.negotiateFully === true || protocols.some(protocol => optionFor(settings, 'negotiation', protocol) === 'full')
     const muxer = isFull ? undefined : getMuxer(connection)
 
     if (muxer?.status === 'open' && !this.#unsuited.has(muxer)) {
@@ -155,7 +155,7 @@ export class ConnectionOpener {
     const [first = ''] = protocols
     const isTaken = !this.#known.hasRefused(connection, first)
 
-    if (isTaken && protocols.length === 1 && optionFor(settings.negotiation, first) === 'always') {
+    if (isTaken && protocols.length === 1 && optionFor(settings, 'negotiation', first) === 'always') {
       return first
     }
 

@@ -66,8 +66,10 @@ export type Negotiation = 'identified' | 'always' | 'full'
  *
  * - `'confirmed'`: after the confirmation. Stock js-libp2p listeners lose a FIN
  *   that arrives before their protocol handler listens, and then wait for ever.
- *   Over QUIC, where streams do not wait for each other, it comes with the first
- *   byte of the answer, or a round trip that begins 100ms after the confirmation.
+ *   Over QUIC, where streams overtake each other, it comes with the first byte of
+ *   the answer, or a round trip after the confirmation. Where the answers of a
+ *   protocol turn out to wait for it, later streams on the connection are negotiated
+ *   as libp2p does.
  * - `'immediate'`: with the data. go-libp2p and rust-libp2p listeners can cope
  *   with that, and nodes that run this service. Where they answer at the end of the
  *   request it saves a round trip.
@@ -321,8 +323,8 @@ export interface StreamOpener extends BulkStreams {
    * is there, or after dialing the peer. If the connection is lost before anything
    * was written, another one is tried, once.
    *
-   * Of several protocols, the first one that the peer is known to speak is used.
-   * If there is none, they are negotiated in their order.
+   * Of several protocols, it is the one that libp2p would select. Where that is not
+   * certain, libp2p negotiates them in their order, as it does with `negotiateFully`.
    *
    * The stream may be handed out before the peer has confirmed its protocol. If
    * the peer then does not, the stream is aborted, so that its `close` event and
@@ -342,7 +344,8 @@ export interface StreamOpener extends BulkStreams {
    * `InvalidParametersError`, `DialError`, `UnsupportedProtocolError`,
    * `LimitedConnectionError` and the reason of an aborted `signal`, `AbortError`
    * unless the signal has another one. A signal has no effect after the stream was
-   * handed out.
+   * handed out, but for one of `AbortSignal.timeout` before the peer has answered the
+   * handshake.
    *
    * There may be only so many streams at a time, a call beyond that waits for its
    * turn:

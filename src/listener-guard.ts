@@ -95,8 +95,8 @@ function guard (stream: EndingStream): void {
 
 /**
  * Once there is nothing left to read the stream also says that it has come to its
- * end. While the protocol is negotiated that is not so: what came with the
- * handshake is put back afterwards.
+ * end, and takes nothing back. While the protocol is negotiated that is not so: what
+ * came with the handshake is put back afterwards.
  */
 function holdEnd (stream: EndingStream): void {
   const { maybeDispatchEnd } = stream
@@ -105,6 +105,8 @@ function holdEnd (stream: EndingStream): void {
     stream.maybeDispatchEnd = () => {
       if (stream.protocol !== '' || stream.status !== 'open') {
         maybeDispatchEnd.call(stream)
+      } else if (stream.readStatus === 'closed') {
+        stream.readStatus = 'readable'
       }
     }
   }

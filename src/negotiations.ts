@@ -12,7 +12,7 @@ import { untilNextTurn } from './next-turn.ts'
 import { OptimisticNegotiation } from './optimistic-negotiation.ts'
 import { optionFor } from './options.ts'
 import { toError } from './to-error.ts'
-import type { WritesBeforeEcho } from './held-writes.ts'
+import type { EarlyWrites } from './index.ts'
 import type { KnownProtocols } from './known-protocols.ts'
 import type { Metrics } from './metrics.ts'
 import type { Settings } from './options.ts'
@@ -38,6 +38,11 @@ export interface Opening {
 }
 
 interface Expectation {
+  /**
+   * Whether the stream is not handed out before the echo is on its way
+   */
+  isEarly?: boolean
+
   /**
    * Whether the peer is taken to speak the protocol, so that the stream is in use
    */
@@ -75,7 +80,7 @@ export class Negotiations {
    * with the first write, and nobody waits for the echo
    */
   trust (opening: Opening, stream: Stream): void {
-    this.#start(opening, stream, this.#earlyWrites(opening, stream.protocol), { isTrusted: () => true })
+    this.#start(opening, stream, { isTrusted: () => true })
   }
 
   /**
@@ -114,7 +119,8 @@ export class Negotiations {
     const forgetListener = this.#known.onIdentified(connection, onIdentified)
 
     try {
-      this.#start(opening, stream, this.#overtakes(connection) ? 'none' : this.#earlyWrites(opening, stream.protocol), {
+      this.#start(opening, stream, {
+        isEarly: true,
         isTrusted: () => trusted,
         onConfirmed: () => { resolve('confirmed') }
       }).flush()
@@ -173,7 +179,8 @@ export class Negotiations {
     }
   }
 
-  #start ({ connection, muxer, options: { signal }, settings }: Opening, stream: Stream, earlyWrites: WritesBeforeEcho, { isTrusted, onConfirmed }: Expectation): OptimisticNegotiation {
+  #start (opening: Opening, stream: Stream, { isEarly = false, isTrusted, onConfirmed }: Expectation): OptimisticNegotiation {
+    const { connection, muxer, options: { signal }, settings } = opening
     const { protocol } = stream
 
     if (!isMuxedStream(stream)) {
@@ -184,6 +191,11 @@ export class Negotiations {
       throw new ConnectionClosedError(`Connection ${connection.id} was closed while a stream of ${protocol} was created on it`)
     }
 
+    const heldFins = this.#getHeldFins(connection, muxer)
+    const seesEnd = this.#seesEnd(opening, protocol)
+    // nothing is gained by what leaves before the end can
+    const waits = heldFins != null && (isEarly || (heldFins.waitsForEnd(protocol) && !seesEnd()))
+
     const negotiation = new OptimisticNegotiation(stream, {
       protocol,
       // as in libp2p, a signal says how long it may take
@@ -191,9 +203,9 @@ export class Negotiations {
       signal,
       deadlines: this.#deadlines,
       held: {
-        earlyWrites,
-        heldFins: this.#getHeldFins(connection, muxer),
-        seesEnd: () => this.#seesEnd(connection, protocol, settings),
+        earlyWrites: waits ? 'none' : this.#earlyWrites(opening, protocol),
+        heldFins,
+        seesEnd,
         afterEcho: async () => this.#letHandlerStart(connection, protocol),
         muxer
       },
@@ -228,20 +240,17 @@ export class Negotiations {
   }
 
   /**
-   * Where the peer does not lose the end of a stream there is no reason to wait
+   * Where the peer does not lose the end of a stream there is no reason to wait. It may
+   * yet say so.
    */
-  #seesEnd (connection: Connection, protocol: string, settings: Settings): boolean {
-    const halfClose = optionFor(settings.halfClose, protocol)
+  #seesEnd ({ connection, settings }: Opening, protocol: string): () => boolean {
+    const halfClose = optionFor(settings, 'halfClose', protocol)
 
-    return halfClose == null ? this.#known.has(connection, LISTENER_GUARD_PROTOCOL) : halfClose === 'immediate'
+    return halfClose == null ? () => this.#known.has(connection, LISTENER_GUARD_PROTOCOL) : () => halfClose === 'immediate'
   }
 
-  #earlyWrites ({ connection, muxer, settings, isIntercepted }: Opening, protocol: string): WritesBeforeEcho {
-    if (!this.#seesEnd(connection, protocol, settings) && this.#getHeldFins(connection, muxer)?.waitsForEnd(protocol) === true) {
-      return 'none'
-    }
-
-    return optionFor(settings.earlyWrites, protocol) ?? (isIntercepted ? 'first' : 'all')
+  #earlyWrites ({ settings, isIntercepted }: Opening, protocol: string): EarlyWrites {
+    return optionFor(settings, 'earlyWrites', protocol) ?? (isIntercepted ? 'first' : 'all')
   }
 
   /**

@@ -1,6 +1,6 @@
 import { InvalidParametersError } from '@libp2p/interface'
 import { MAX_MESSAGE_LENGTH, MAX_NEGOTIATIONS_PER_PEER, MAX_QUEUED_PER_PEER, MAX_STREAMS_PER_PROTOCOL, MAX_TIMEOUT, QUEUE_TIMEOUT } from './constants.ts'
-import type { OpenStreamOnOptions, PerProtocol, StreamOpenerInit } from './index.ts'
+import type { OpenStreamOnOptions, StreamOpenerInit } from './index.ts'
 import type { AbortOptions } from '@libp2p/interface'
 
 interface CommonOptions extends AbortOptions {
@@ -9,9 +9,16 @@ interface CommonOptions extends AbortOptions {
 
 type CallOptions = Omit<OpenStreamOnOptions, 'onProgress'>
 
-const NEGOTIATIONS = ['identified', 'always', 'full']
-const HALF_CLOSES = ['confirmed', 'immediate']
-const EARLY_WRITES = ['all', 'first']
+/**
+ * Those that may depend on the protocol
+ */
+const PER_PROTOCOL = {
+  negotiation: ['identified', 'always', 'full'],
+  halfClose: ['confirmed', 'immediate'],
+  earlyWrites: ['all', 'first']
+}
+
+type PerProtocolName = keyof typeof PER_PROTOCOL
 
 const textEncoder = new TextEncoder()
 
@@ -98,15 +105,22 @@ export function checkCount (name: string, value: number | undefined, least: numb
 }
 
 /**
- * What an option is for the protocol
+ * What the option is for the protocol
  */
-export function optionFor <T extends string> (option: PerProtocol<T> | undefined, protocol: string): T | undefined {
-  return typeof option === 'function' ? option(protocol) : option
+export function optionFor <Name extends PerProtocolName> (settings: Settings, name: Name, protocol: string): Exclude<Settings[Name], (...args: any[]) => any> {
+  const option = settings[name]
+  const value: any = typeof option === 'function' ? option(protocol) : option
+
+  if (value !== option) {
+    checkOneOf(`${name} of ${protocol}`, value, PER_PROTOCOL[name])
+  }
+
+  return value ?? DEFAULTS[name]
 }
 
-function checkPerProtocol (name: string, value: PerProtocol<string> | undefined, values: string[]): void {
+function checkPerProtocol (name: PerProtocolName, value: unknown): void {
   if (typeof value !== 'function') {
-    checkOneOf(name, value, values)
+    checkOneOf(name, value as string | undefined, PER_PROTOCOL[name])
   }
 }
 
@@ -143,8 +157,8 @@ export function readCallOptions (options: CallOptions, settings: Settings = DEFA
   checkTimeout('queueTimeout', queueTimeout)
   checkBoolean('resume', resume)
   checkBoolean('queue', queue)
-  checkPerProtocol('halfClose', halfClose, HALF_CLOSES)
-  checkPerProtocol('earlyWrites', earlyWrites, EARLY_WRITES)
+  checkPerProtocol('halfClose', halfClose)
+  checkPerProtocol('earlyWrites', earlyWrites)
 
   return {
     ...settings,
@@ -159,7 +173,7 @@ export function readCallOptions (options: CallOptions, settings: Settings = DEFA
 
 export function readInit (init: StreamOpenerInit): Settings {
   checkOptions(init)
-  checkPerProtocol('negotiation', init.negotiation, NEGOTIATIONS)
+  checkPerProtocol('negotiation', init.negotiation)
   checkCount('maxStreamsPerProtocol', init.maxStreamsPerProtocol, 1)
   checkCount('maxNegotiationsPerPeer', init.maxNegotiationsPerPeer, 1)
   checkCount('maxQueuedPerPeer', init.maxQueuedPerPeer, 0)

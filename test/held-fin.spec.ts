@@ -1,10 +1,14 @@
-import { afterEach, describe, expect, it } from 'vitest'
-import { connectIdentified, createOpenerNode, createStockNode, addressOf, stopNodes } from './fixtures/nodes.ts'
+import { identify } from '@libp2p/identify'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { LISTENER_GUARD_PROTOCOL } from '../src/constants.ts'
+import { streamOpener } from '../src/index.ts'
+import { connectIdentified, createOpenerNode, createStockNode, addressOf, SOCKET_TRANSPORTS, stopNodes } from './fixtures/nodes.ts'
 import { createRelay } from './fixtures/relay.ts'
-import { bytes, readAll, replacedMethods } from './fixtures/streams.ts'
+import { bytes, closed, ECHO, echo, exchange, readAll, replacedMethods } from './fixtures/streams.ts'
 import type { OpenerServices } from './fixtures/nodes.ts'
 import type { Relay } from './fixtures/relay.ts'
-import type { Connection, Libp2p, Stream } from '@libp2p/interface'
+import type { Connection, Libp2p, Stream, StreamMuxer } from '@libp2p/interface'
+import type { MockInstance } from 'vitest'
 
 const UPLOAD = '/upload/1.0.0'
 
@@ -79,5 +83,77 @@ describe('the FIN of a stream that is closed over QUIC, to a stock listener that
     await until(() => ended === 1)
     relay.release()
     await until(() => replacedMethods(stream).length === 0)
+  })
+
+  /**
+   * How many streams the dialer asks the muxer for
+   */
+  function countStreams (connection: Connection): MockInstance {
+    return vi.spyOn((connection as unknown as { muxer: StreamMuxer }).muxer, 'createStream')
+  }
+
+  it('leaves with the data after the confirmation, as with stock, once answers have turned out to wait for it', async () => {
+    const connection = await connect()
+    await closed(await upload(connection))
+    const created = countStreams(connection)
+
+    for (let i = 2; i < 12; i++) {
+      const stream = await upload(connection)
+      expect(stream.writeStatus).to.equal('closed')
+      expect(stream.writeBufferLength).to.equal(5)
+      await closed(stream)
+      expect(ended).to.equal(i)
+    }
+
+    // none of them is a probe
+    expect(created.mock.calls).to.have.length(10)
+  })
+
+  it('needs no probe where the answer comes before it', async () => {
+    const connection = await connect()
+    await listener.handle(ECHO, echo)
+    await dialer.services.identify.identify(connection)
+
+    const open = async (): Promise<Stream> => dialer.services.streamOpener.newStreamOn(connection, ECHO)
+
+    expect(await exchange(await open(), bytes('hello'))).to.deep.equal(bytes('hello'))
+    const created = countStreams(connection)
+
+    for (let i = 0; i < 10; i++) {
+      const stream = await open()
+      stream.send(bytes('hello'))
+      expect(stream.writeBufferLength).to.equal(0)
+      await stream.close()
+      expect(await readAll(stream)).to.deep.equal(bytes('hello'))
+    }
+
+    expect(created.mock.calls).to.have.length(10)
+  })
+})
+
+describe.each(SOCKET_TRANSPORTS)('the FIN of a stream that is closed over %s before identify has come', transport => {
+  it('goes out as soon as identify names the guard of the listener', async () => {
+    const ended = Promise.withResolvers<Uint8Array>()
+
+    dialer = await createOpenerNode({ negotiation: 'always' }, { services: { identify: identify({ runOnConnectionOpen: false }) } })
+    listener = await createStockNode(transport, { services: { streamOpener: streamOpener() } })
+    await listener.handle(UPLOAD, async stream => { ended.resolve(await readAll(stream)) })
+    relay = await createRelay(addressOf(listener))
+    const connection = await dialer.dial(relay.addr)
+
+    relay.hold()
+    const stream = await dialer.services.streamOpener.newStreamOn(connection, UPLOAD)
+    stream.send(bytes('hello'))
+    await stream.close()
+    expect(replacedMethods(stream)).to.include('sendCloseWrite')
+
+    const { events } = (dialer as unknown as { components: { events: EventTarget } }).components
+    events.dispatchEvent(new CustomEvent('peer:identify', {
+      detail: { peerId: listener.peerId, connection, protocols: [UPLOAD, LISTENER_GUARD_PROTOCOL], listenAddrs: [] }
+    }))
+
+    // nothing has come back
+    expect(await ended.promise).to.deep.equal(bytes('hello'))
+    relay.release()
   })
 })

@@ -2,6 +2,7 @@ import { bulk } from './bulk.ts'
 import { burst } from './burst.ts'
 import { firstStream } from './first-stream.ts'
 import { growth } from './growth.ts'
+import { halfClose } from './half-close.ts'
 import { kadDht } from './kad-dht.ts'
 import { loss } from './loss.ts'
 import { profile } from './profile.ts'
@@ -22,6 +23,7 @@ export const SCENARIOS: Scenario[] = [
   sequential,
   profile,
   requestResponse,
+  halfClose,
   burst,
   stalledNeighbour,
   growth,
