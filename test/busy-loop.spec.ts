@@ -74,23 +74,25 @@ describe.each(TRANSPORTS)('an event loop that was busy for longer than a timeout
   })
 
   // over QUIC the FIN leaves some turns after what was written
-  it.skipIf(transport === 'quic')('reads that a stream was closed before a call gives up waiting for that', async () => {
-    const connection = await connect({ queueTimeout: TIMEOUT, maxStreamsPerProtocol: 1, halfClose: 'immediate' })
+  if (transport !== 'quic') {
+    it('reads that a stream was closed before a call gives up waiting for that', async () => {
+      const connection = await connect({ queueTimeout: TIMEOUT, maxStreamsPerProtocol: 1, halfClose: 'immediate' })
 
-    for (let i = 0; i < 10; i++) {
-      const first = await open(connection)
-      const second = open(connection)
-      const reading = readAll(first)
-      first.send(bytes('hello'))
-      first.close().catch(() => {})
-      await new Promise<void>(resolve => { setImmediate(resolve) })
-      block()
+      for (let i = 0; i < 10; i++) {
+        const first = await open(connection)
+        const second = open(connection)
+        const reading = readAll(first)
+        first.send(bytes('hello'))
+        first.close().catch(() => {})
+        await new Promise<void>(resolve => { setImmediate(resolve) })
+        block()
 
-      expect(await reading).to.deep.equal(bytes('hello'))
-      const stream = await second
-      const end = closed(stream)
-      stream.abort(new Error('Enough'))
-      await end
-    }
-  })
+        expect(await reading).to.deep.equal(bytes('hello'))
+        const stream = await second
+        const end = closed(stream)
+        stream.abort(new Error('Enough'))
+        await end
+      }
+    })
+  }
 })

@@ -27,7 +27,11 @@ export const REFUSALS: Record<string, (stream: Stream, listener: Libp2p) => void
 export async function refuseLate (stream: Stream, refuse: () => void): Promise<void> {
   stream.pause()
   await tick()
-  refuse()
+
+  // the dialer may have gone
+  if (stream.status === 'open') {
+    refuse()
+  }
 }
 
 /**
