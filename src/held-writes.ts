@@ -88,6 +88,11 @@ export class HeldWrites {
    */
   #finLags = false
   #finIsDue = false
+
+  /**
+   * Whether the FIN is behind what has not been passed on yet
+   */
+  #isEnding = false
   #bytes = 0
   #timer?: ReturnType<typeof setTimeout>
 
@@ -110,7 +115,7 @@ export class HeldWrites {
    * Whether there is nothing to be done any more
    */
   get isDone (): boolean {
-    return this.#isDone
+    return this.#isDone && !this.#isEnding
   }
 
   get protocol (): string {
@@ -132,7 +137,7 @@ export class HeldWrites {
   }
 
   get isHolding (): boolean {
-    return this.#writes.length > 0 || (this.#finIsDue && this.#finSentAt == null)
+    return this.#writes.length > 0 || (this.#finIsDue && this.#finSentAt == null) || this.#isEnding
   }
 
   /**
@@ -377,6 +382,7 @@ export class HeldWrites {
     const stream = this.#stream
     const { close, sendCloseWrite } = this.#init.original
 
+    this.#isEnding = true
     this.#finSent()
 
     // what was held has to leave first
@@ -384,6 +390,9 @@ export class HeldWrites {
 
     ending.catch(err => {
       stream.log.error('could not close the writable end - %e', err)
+    }).finally(() => {
+      this.#isEnding = false
+      this.#init.onChange()
     })
   }
 

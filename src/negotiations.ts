@@ -175,7 +175,7 @@ export class Negotiations {
     }
 
     if (sending.length > 0) {
-      return Promise.all(sending).then(untilNextTurn)
+      return Promise.all(sending).then(async () => this.#untilHandlersRun(connection))
     }
   }
 
@@ -261,6 +261,20 @@ export class Negotiations {
   async #letHandlerStart (connection: Connection, protocol: string): Promise<void> {
     await this.#known.store(connection.remotePeer, protocol)
     await untilNextTurn()
+  }
+
+  /**
+   * The echoes of all streams have come
+   */
+  async #untilHandlersRun (connection: Connection): Promise<void> {
+    const muxer = getMuxer(connection)
+
+    if (muxer != null && this.#overtakes(connection)) {
+      // what closes the connection overtakes them
+      await probeListener(muxer)
+    } else {
+      await untilNextTurn()
+    }
   }
 
   /**

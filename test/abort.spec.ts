@@ -1,10 +1,12 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { identify } from '@libp2p/identify'
+import { NEGOTIATION_TIMEOUT } from '../src/constants.ts'
 import { addressOf, connectIdentified, createOpenerNode, createStockNode, identified, stopNodes, TRANSPORTS } from './fixtures/nodes.ts'
 import { handleRaw } from './fixtures/raw-listener.ts'
-import { bytes, ECHO, echo, exchange } from './fixtures/streams.ts'
+import { createRelay } from './fixtures/relay.ts'
+import { bytes, closed, ECHO, echo, exchange } from './fixtures/streams.ts'
 import type { OpenerServices } from './fixtures/nodes.ts'
-import type { Connection, Libp2p, StreamMuxer } from '@libp2p/interface'
+import type { Connection, Libp2p, StreamMuxer, Stream } from '@libp2p/interface'
 
 let dialer: Libp2p<OpenerServices>
 let listener: Libp2p
@@ -90,6 +92,32 @@ describe.each(TRANSPORTS)('aborting the signal over %s', transport => {
     await turns(20)
     expect(outbound(connection)).to.deep.equal([])
     await drained(listener, dialer)
+  })
+
+  it.each([
+    ['says when the time is over', (): AbortSignal => AbortSignal.timeout(300), 'TimeoutError'],
+    ['has no effect otherwise', (): AbortSignal => AbortSignal.abort(), undefined]
+  ])('after the stream was handed out %s', async (_, abort, name) => {
+    dialer = await createOpenerNode()
+    listener = await createStockNode(transport)
+    const asked = Promise.withResolvers<Stream>()
+    await handleRaw(listener, '/silent/1.0.0', asked.resolve)
+    const connection = await connectIdentified(dialer, listener)
+
+    const controller = new AbortController()
+    const signal = AbortSignal.any([controller.signal, ...name == null ? [] : [abort()]])
+    const stream = await dialer.services.streamOpener.newStreamOn(connection, '/silent/1.0.0', { signal })
+    const end = closed(stream)
+
+    if (name == null) {
+      controller.abort()
+      const inbound = await asked.promise
+      expect(stream.status).to.equal('open')
+      inbound.abort(new Error('Enough'))
+      expect((await end).error?.name).to.not.equal('AbortError')
+    } else {
+      expect((await end).error?.name).to.equal(name)
+    }
   })
 
   it('rejects or resolves whenever it happens, and leaves no stream behind', async () => {
@@ -225,5 +253,25 @@ describe.each(TRANSPORTS)('a connection over %s that dies between choice and ope
 
     await expect(dialer.services.streamOpener.newStreamOn(connection, ECHO)).rejects.toThrow(expect.objectContaining({ name: 'ConnectionClosedError' }))
     expect(dialer.getConnections()).to.deep.equal([])
+  })
+})
+
+describe('a signal that gives the peer longer than the service does by itself', () => {
+  it('does so', async () => {
+    dialer = await createOpenerNode()
+    listener = await createStockNode('tcp')
+    await listener.handle(ECHO, echo)
+    const relay = await createRelay(addressOf(listener))
+    const connection = await connectIdentified(dialer, listener, relay.addr)
+
+    relay.hold()
+    const stream = await dialer.services.streamOpener.newStreamOn(connection, ECHO, { signal: AbortSignal.timeout(25_000) })
+    const answer = exchange(stream, bytes('hello'))
+    // what it waits for is that nothing happens for longer than the default
+    await new Promise(resolve => { setTimeout(resolve, NEGOTIATION_TIMEOUT + 500) })
+    relay.release()
+
+    expect(await answer).to.deep.equal(bytes('hello'))
+    await relay.close()
   })
 })

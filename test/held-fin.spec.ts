@@ -1,4 +1,5 @@
 import { identify } from '@libp2p/identify'
+import { yamux } from '@libp2p/yamux'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { LISTENER_GUARD_PROTOCOL } from '../src/constants.ts'
 import { streamOpener } from '../src/index.ts'
@@ -7,7 +8,7 @@ import { createRelay } from './fixtures/relay.ts'
 import { bytes, closed, ECHO, echo, exchange, readAll, replacedMethods } from './fixtures/streams.ts'
 import type { OpenerServices } from './fixtures/nodes.ts'
 import type { Relay } from './fixtures/relay.ts'
-import type { Connection, Libp2p, Stream, StreamMuxer } from '@libp2p/interface'
+import type { Connection, Libp2p, MessageStream, Stream, StreamMuxer, StreamMuxerFactory } from '@libp2p/interface'
 import type { MockInstance } from 'vitest'
 
 const UPLOAD = '/upload/1.0.0'
@@ -127,6 +128,49 @@ describe('the FIN of a stream that is closed over QUIC, to a stock listener that
       expect(await readAll(stream)).to.deep.equal(bytes('hello'))
     }
 
+    expect(created.mock.calls).to.have.length(10)
+  })
+})
+
+describe('the FIN of a stream that is closed over yamux by another name', () => {
+  /**
+   * As Peerbit has it
+   */
+  function renamed (): () => StreamMuxerFactory {
+    return () => {
+      const protocol = '/another/yamux/1.0.0'
+      const factory = yamux()()
+      const createStreamMuxer = factory.createStreamMuxer.bind(factory)
+
+      return Object.assign(factory, {
+        protocol,
+        createStreamMuxer: (maConn: MessageStream) => Object.assign(createStreamMuxer(maConn), { protocol })
+      })
+    }
+  }
+
+  it('goes out with the confirmation, as the muxer keeps order', async () => {
+    dialer = await createOpenerNode({}, { streamMuxers: [renamed()] })
+    listener = await createStockNode('tcp', { streamMuxers: [renamed()] })
+    await listener.handle(UPLOAD, async stream => {
+      await readAll(stream)
+      await stream.close()
+    })
+    relay = await createRelay(addressOf(listener))
+    const connection = await connectIdentified(dialer, listener, relay.addr)
+    expect(connection.multiplexer).to.equal('/another/yamux/1.0.0')
+    const created = vi.spyOn((connection as unknown as { muxer: StreamMuxer }).muxer, 'createStream')
+
+    for (let i = 0; i < 10; i++) {
+      const stream = await dialer.services.streamOpener.newStreamOn(connection, UPLOAD)
+      const end = closed(stream)
+      stream.send(bytes('hello'))
+      await stream.close()
+      expect(stream.writeBufferLength).to.equal(0)
+      await end
+    }
+
+    // none of them is a probe
     expect(created.mock.calls).to.have.length(10)
   })
 })

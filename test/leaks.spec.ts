@@ -139,6 +139,34 @@ describe.each(SOCKET_TRANSPORTS)('over %s, to a listener in another process', tr
   })
 })
 
+describe.each(TRANSPORTS)('over %s', transport => {
+  it('a connection that is lost while a stream is created, however soon, leaves nothing behind', async () => {
+    const node = dialer = await createOpenerNode()
+    const peer = listener = await createStockNode(transport)
+    await peer.handle(ECHO, echo)
+
+    for (let microtasks = 0; microtasks < 20; microtasks++) {
+      const connection = await connectIdentified(node, peer)
+      const opening = node.services.streamOpener.newStreamOn(connection, ECHO, { negotiationTimeout: 200 }).then(() => 'opened', (err: Error) => err.name)
+
+      // yamux of stock ends the process otherwise, see test/interop/upstream
+      await Promise.resolve()
+      await Promise.resolve()
+
+      for (let i = 0; i < microtasks; i++) {
+        await Promise.resolve()
+      }
+
+      connection.abort(new Error('Gone'))
+      expect(await opening).to.be.oneOf(['opened', 'ConnectionClosedError', 'Error'])
+    }
+
+    await vi.waitFor(() => {
+      expect(queryObjects(OptimisticNegotiation, { format: 'count' })).to.equal(0)
+    }, { timeout: 10_000 })
+  })
+})
+
 describe.each(TRANSPORTS)('stopping over %s', transport => {
   it('leaves no timer, listener or replaced method behind, and says so to those who wait', async () => {
     const connection = await createPair(transport)

@@ -71,6 +71,13 @@ describe.each(TRANSPORTS)('an optimistic stream over %s', transport => {
     return new Promise(resolve => { collected.set(text, resolve) })
   }
 
+  it.each([null, undefined, 'text', 5, {}, new ArrayBuffer(3), new ArrayBuffer(5000), [1, 2]])('throws for what is not bytes, %s, and goes on as if it had not been sent', async junk => {
+    const stream = await open(ECHO)
+
+    expect(() => stream.send(junk as any)).to.throw(Error)
+    expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+  })
+
   it('lets the listener speak first to a dialer that writes nothing', async () => {
     await repeat(async () => {
       const stream = await open(SPEAK_FIRST)
