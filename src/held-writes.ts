@@ -13,25 +13,19 @@
  * A FIN behind data that was sent after the echo is what a stock dialer sends. By
  * itself, and where streams overtake each other, it comes too early, see held-fins.ts.
  */
-import { StreamBufferError } from '@libp2p/interface'
-import { Uint8ArrayList } from 'uint8arraylist'
 import { FIN_LAG } from './constants.ts'
-import { override } from './override.ts'
+import { WriteQueue } from './write-queue.ts'
 import type { HeldFins } from './held-fins.ts'
 import type { EarlyWrites } from './index.ts'
 import type { MuxedStream } from './muxer-access.ts'
-import type { Override } from './override.ts'
 import type { StreamMethods } from './stream-hooks.ts'
 import type { AbortOptions, StreamMuxer } from '@libp2p/interface'
+import type { Uint8ArrayList } from 'uint8arraylist'
 
 /**
  * Which writes leave before the echo - with `'none'` it is as with stock
  */
 export type WritesBeforeEcho = EarlyWrites | 'none'
-
-interface Events {
-  safeDispatchEvent(type: string, detail?: CustomEventInit): boolean
-}
 
 export interface HeldWritesInit {
   protocol: string
@@ -93,22 +87,16 @@ export class HeldWrites {
    * Whether the FIN is behind what has not been passed on yet
    */
   #isEnding = false
-  #bytes = 0
   #timer?: ReturnType<typeof setTimeout>
 
-  /**
-   * Whether the muxer cannot take more, apart from what is held
-   */
-  #muxerNeedsDrain = false
-
-  #events?: Override<Events>
-  readonly #writes: Uint8ArrayList[] = []
+  readonly #writes: WriteQueue
   readonly #stream: MuxedStream
   readonly #init: HeldWritesInit
 
   constructor (stream: MuxedStream, init: HeldWritesInit) {
     this.#stream = stream
     this.#init = init
+    this.#writes = new WriteQueue(stream)
   }
 
   /**
@@ -173,26 +161,8 @@ export class HeldWrites {
     }
   }
 
-  /**
-   * Returns false, as `stream.send` does for what waits for room. `drain` follows.
-   */
   hold (data: Uint8Array | Uint8ArrayList): false {
-    const stream = this.#stream
-    // what `stream.send` throws for
-    const write = new Uint8ArrayList(data)
-
-    if (this.#writes.length === 0) {
-      this.#startHolding()
-    }
-
-    this.#writes.push(write)
-    this.#bytes += write.byteLength
-
-    if (stream.writeBufferLength > (stream.maxWriteBufferLength ?? Infinity)) {
-      stream.abort(new StreamBufferError(`Write buffer length of ${stream.writeBufferLength} exceeded limit of ${stream.maxWriteBufferLength}, the peer has not confirmed ${this.#init.protocol} yet`))
-    }
-
-    return false
+    return this.#writes.add(data)
   }
 
   /**
@@ -293,8 +263,8 @@ export class HeldWrites {
   }
 
   /**
-   * Send what is held as a sign of the listener may say that the answer comes without
-   * the end: then that is learnt from what follows
+   * Send the FIN, as the listener has given a sign that the handler runs. Whether the
+   * answer waits for the FIN is learnt from what follows.
    */
   releaseFin (): void {
     this.#sendFin()
@@ -308,11 +278,7 @@ export class HeldWrites {
    * The stream was closed
    */
   cancel (): void {
-    if (this.#writes.length > 0) {
-      this.#writes.length = 0
-      this.#stopHolding()
-    }
-
+    this.#writes.clear()
     this.#finish()
   }
 
@@ -350,28 +316,7 @@ export class HeldWrites {
   }
 
   #sendWrites (): void {
-    const writes = this.#writes.splice(0)
-
-    if (writes.length === 0) {
-      return
-    }
-
-    const stream = this.#stream
-
-    this.#stopHolding()
-
-    try {
-      for (const data of writes) {
-        this.#init.original.send.call(stream, data)
-      }
-
-      if (!stream.writableNeedsDrain) {
-        stream.safeDispatchEvent('drain')
-      }
-    } catch (err) {
-      // the muxer could not send it and has aborted the stream
-      stream.log.error('could not send what was held back - %e', err)
-    }
+    this.#writes.flush(data => this.#init.original.send.call(this.#stream, data))
   }
 
   #sendFin (): void {
@@ -400,42 +345,6 @@ export class HeldWrites {
     this.#finSentAt = performance.now()
     this.#init.heldFins?.delete(this)
     this.#init.onChange()
-  }
-
-  /**
-   * As far as writers can see the stream is full, also when the muxer can take more
-   */
-  #startHolding (): void {
-    const stream = this.#stream
-    const { writeBufferLength } = stream
-
-    this.#muxerNeedsDrain = stream.writableNeedsDrain
-    stream.writableNeedsDrain = true
-    Object.defineProperty(stream, 'writeBufferLength', { configurable: true, get: () => this.#bytes + (this.#muxerNeedsDrain ? writeBufferLength : 0) })
-
-    this.#events = override<Events>(stream, {
-      safeDispatchEvent: (type, detail) => {
-        if (type !== 'drain') {
-          return this.#events?.original.safeDispatchEvent.call(stream, type, detail) === true
-        }
-
-        this.#muxerNeedsDrain = false
-
-        return true
-      }
-    })
-  }
-
-  #stopHolding (): void {
-    const stream = this.#stream
-
-    this.#events?.restore()
-    delete (stream as Partial<typeof stream>).writeBufferLength
-
-    if (stream.status === 'open') {
-      stream.writableNeedsDrain = this.#muxerNeedsDrain
-      stream.writeStatus = 'writable'
-    }
   }
 
   #finish (): void {
