@@ -19,7 +19,7 @@ import { bytes, closed, ECHO, echo, exchange, replacedMethods } from './fixtures
 import type { StreamOpenerComponents } from '../src/index.ts'
 import type { ForkedListener } from './fixtures/fork-listener.ts'
 import type { OpenerServices, TransportName } from './fixtures/nodes.ts'
-import type { Connection, Libp2p, Stream } from '@libp2p/interface'
+import type { Connection, Libp2p, Startable, Stream } from '@libp2p/interface'
 
 let dialer: Libp2p<OpenerServices> | undefined
 let listener: Libp2p | undefined
@@ -228,7 +228,7 @@ describe.each(TRANSPORTS)('stopping over %s', transport => {
     const stream = await node.services.streamOpener.newStreamOn(connection, '/sink/1.0.0')
     stream.send(bytes('hello'))
     await Promise.all([stream.close(), echoed.promise])
-    ;(node.services.streamOpener as unknown as { stop(): void }).stop()
+    await (node.services.streamOpener as unknown as Startable).stop()
     await ended.promise
     expect(replacedMethods(stream)).to.deep.equal([])
   })
