@@ -198,7 +198,7 @@ export class HeldWrites {
 
     this.#finIsDue = true
 
-    if (this.#finLags) {
+    if (this.#finLags && this.#hasWritten) {
       this.#sendFinLater()
     } else if (this.#echoedAt != null) {
       heldFins?.add(this)
@@ -297,15 +297,17 @@ export class HeldWrites {
     this.#handlerRuns = true
     this.#finLags = earlyWrites === 'none' && heldFins?.learns(protocol) === true
 
-    if (heldFins == null || (!this.#finLags && (earlyWrites === 'none' || this.#writes.length > 0))) {
+    if (heldFins == null || (!this.#finLags && this.#writes.length > 0)) {
       this.release()
-    } else if (this.#finLags) {
+    } else if (this.#writes.length > 0) {
       heldFins.measure()
       this.#sendWrites()
 
       if (this.#finIsDue) {
         this.#sendFinLater()
       }
+    } else if (this.#finIsDue) {
+      heldFins.add(this)
     }
   }
 
@@ -316,6 +318,7 @@ export class HeldWrites {
   }
 
   #sendWrites (): void {
+    this.#hasWritten ||= this.#writes.length > 0
     this.#writes.flush(data => this.#init.original.send.call(this.#stream, data))
   }
 

@@ -12,6 +12,12 @@ const COLLECT = '/collect/1.0.0'
 const SOURCE = '/source/1.0.0'
 
 /**
+ * A QUIC listener does not give back the room of each stream that was aborted after its
+ * FIN, and a connection has room for 256, see test/interop/upstream/js-libp2p-quic-aborted.md
+ */
+const ABORTED_ROUNDS = 50
+
+/**
  * Runs it hundreds of times, many at once
  */
 async function repeat (fn: (round: number) => Promise<void>, rounds = 200, concurrency = 10): Promise<void> {
@@ -95,7 +101,7 @@ describe.each(TRANSPORTS)('an optimistic stream over %s', transport => {
       await stream.close()
       await received
       stream.abort(new Error('Not interested in the answer'))
-    })
+    }, ABORTED_ROUNDS)
   })
 
   it('can be closed at once without a write', async () => {
@@ -172,7 +178,7 @@ describe.each(TRANSPORTS)('an optimistic stream over %s', transport => {
         expect(stream.status).to.equal('aborted')
         expect(replacedMethods(stream)).to.deep.equal([])
       }
-    })
+    }, ABORTED_ROUNDS)
 
     expect(await exchange(await open(ECHO), bytes('still works'))).to.deep.equal(bytes('still works'))
   })
