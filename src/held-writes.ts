@@ -278,6 +278,8 @@ export class HeldWrites {
    * The stream was closed
    */
   cancel (): void {
+    // closing a stream that was aborted may never settle
+    this.#isEnding = false
     this.#writes.clear()
     this.#finish()
   }

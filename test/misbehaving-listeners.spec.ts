@@ -222,8 +222,8 @@ describe.each(TRANSPORTS)('a listener over %s', transport => {
 
     answer.resolve()
     await ended.promise
-    expect(replacedMethods(stream)).to.deep.equal([])
     stream.abort(new Error('Seen enough'))
+    expect(replacedMethods(stream)).to.deep.equal([])
   })
 
   it('that floods instead of answering is cut off before it fills the memory', async () => {
