@@ -270,8 +270,9 @@ export class Negotiations {
     const muxer = getMuxer(connection)
 
     if (muxer != null && this.#overtakes(connection)) {
-      // what closes the connection overtakes them
-      await probeListener(muxer)
+      // what closes the connection overtakes them - one that is lost need not wait, and
+      // whoever waits may have gone
+      await probeListener(muxer).catch(() => {})
     } else {
       await untilNextTurn()
     }
