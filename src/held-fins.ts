@@ -15,6 +15,7 @@
  * stock dialer does.
  */
 import { FIN_DELAY } from './constants.ts'
+import { nextTurn } from './next-turn.ts'
 import type { HeldWrites } from './held-writes.ts'
 
 export class HeldFins {
@@ -24,7 +25,7 @@ export class HeldFins {
    * The shortest one until now, in ms
    */
   #roundTrip = Infinity
-  #timer?: ReturnType<typeof setTimeout>
+  #cancelProbe?: () => void
   readonly #fins = new Set<HeldWrites>()
 
   /**
@@ -80,7 +81,7 @@ export class HeldFins {
     this.#fins.delete(fin)
 
     if (this.#fins.size === 0) {
-      clearTimeout(this.#timer)
+      this.#cancelProbe?.()
     }
   }
 
@@ -103,11 +104,19 @@ export class HeldFins {
       return
     }
 
-    clearTimeout(this.#timer)
+    this.#cancelProbe?.()
 
-    const at = Math.min(...[...this.#fins].map(fin => this.#dueAt(fin)))
+    const wait = Math.min(...[...this.#fins].map(fin => this.#dueAt(fin))) - performance.now()
+    const run = (): void => { void this.#run() }
 
-    this.#timer = setTimeout(() => { void this.#run() }, Math.max(0, at - performance.now()))
+    if (wait > 0) {
+      const timer = setTimeout(run, wait)
+
+      this.#cancelProbe = () => { clearTimeout(timer) }
+    } else {
+      // a timer takes a millisecond, and other echoes may come in this turn
+      this.#cancelProbe = nextTurn(run)
+    }
   }
 
   #dueAt ({ protocol, echoedAt }: HeldWrites): number {
