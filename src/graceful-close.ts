@@ -11,8 +11,8 @@
 import { setMaxListeners } from '@libp2p/interface'
 import { raceSignal } from 'race-signal'
 import { CONNECTION_CLOSE_TIMEOUT } from './constants.ts'
-import { override } from './override.ts'
-import type { Override } from './override.ts'
+import { override } from './util/override.ts'
+import type { Override } from './util/override.ts'
 import type { AbortOptions, Connection } from '@libp2p/interface'
 
 type Close = Pick<Connection, 'close'>

@@ -3,8 +3,8 @@
  * `dialProtocol`, and every service, as all of them end up there. Identify, which
  * opens its stream while the connection is being announced, has done so by then.
  */
-import { override } from './override.ts'
-import type { Override } from './override.ts'
+import { override } from './util/override.ts'
+import type { Override } from './util/override.ts'
 import type { Connection, NewStreamOptions, Stream } from '@libp2p/interface'
 
 export type OpenIntercepted = (connection: Connection, protocols: string[], options?: NewStreamOptions) => Promise<Stream>

@@ -1,4 +1,4 @@
-import { transportOf } from './bulk/transport-of.ts'
+import { transportOf } from './transport-of.ts'
 import type { Connection, CounterGroup, Histogram, Metrics as Libp2pMetrics } from '@libp2p/interface'
 
 /**

@@ -1,7 +1,7 @@
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import { describe, expect, it } from 'vitest'
-import { findAddresses } from '../src/bulk/addresses.ts'
+import { findAddresses } from '../src/bulk/dial/addresses.ts'
 import { filterByScope, filterByTransport, transportOf } from '../src/index.ts'
 import type { AddressScope, TransportName } from '../src/index.ts'
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { sendBulk } from '../src/bulk/send-bulk.ts'
+import { sendBulk } from '../src/bulk/transfer/send-bulk.ts'
 import { BulkTransferError } from '../src/errors.ts'
 import { bytesOf, digestOf } from './fixtures/bulk-data.ts'
 import { FAST, forkBulkListener, PAUSE_UNTIL, SLOW } from './fixtures/bulk-listener.ts'

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { encodeHandshake } from '../src/multistream-select.ts'
+import { encodeHandshake } from '../src/negotiation/multistream-select.ts'
 import { connectIdentified, createOpenerNode, createStockNode, stopNodes } from './fixtures/nodes.ts'
 import { bytes, ECHO, echo, exchange } from './fixtures/streams.ts'
 import type { OpenerServices } from './fixtures/nodes.ts'

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import { Deadlines } from '../src/deadlines.ts'
-import { EarliestTimer } from '../src/earliest-timer.ts'
+import { Deadlines } from '../src/util/deadlines.ts'
+import { EarliestTimer } from '../src/util/earliest-timer.ts'
 
 let deadlines: Deadlines
 let due: string[]

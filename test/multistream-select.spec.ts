@@ -1,6 +1,6 @@
 import { Uint8ArrayList } from 'uint8arraylist'
 import { describe, expect, it } from 'vitest'
-import { encodeHandshake, takeMessage } from '../src/multistream-select.ts'
+import { encodeHandshake, takeMessage } from '../src/negotiation/multistream-select.ts'
 import { bytes } from './fixtures/streams.ts'
 
 describe('the handshake', () => {

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { QueueTimeoutError } from '../src/errors.ts'
-import { PeerLimits } from '../src/peer-limits.ts'
-import type { Call, Needs } from '../src/call.ts'
-import type { Permit } from '../src/permit.ts'
+import { PeerLimits } from '../src/limits/peer-limits.ts'
+import type { Call, Needs } from '../src/limits/call.ts'
+import type { Permit } from '../src/limits/permit.ts'
 
 const MAX_STREAMS = 2
 const MAX_NEGOTIATIONS = 3

@@ -2,7 +2,7 @@ import { ConnectionClosedError } from '@libp2p/interface'
 import { raceSignal } from 'race-signal'
 import { isBeforeFirstByte, onceClosed } from '../outbound-stream.ts'
 import { delay } from './deadline.ts'
-import { toError } from '../to-error.ts'
+import { toError } from '../compat/to-error.ts'
 import type { Connection, Stream } from '@libp2p/interface'
 
 /**

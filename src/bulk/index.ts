@@ -4,20 +4,20 @@
  * goes on as before.
  */
 import type { OpenStreamOptions } from '../index.ts'
-import type { TransportName } from './transport-of.ts'
+import type { TransportName } from '../transport-of.ts'
 import type { AbortOptions, Connection, PeerId, Stream } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 
 export { BulkTransferError, TransportUnavailableError } from '../errors.ts'
-export { filterByScope, filterByTransport } from './filters.ts'
-export { receiveBulk } from './receive-bulk.ts'
-export { sendBulk } from './send-bulk.ts'
-export { transportOf } from './transport-of.ts'
-export type { BulkChunk, BulkSource } from './iterate-source.ts'
-export type { ReceiveBulkOptions } from './receive-bulk.ts'
-export type { BulkProgress, BulkProgressEvent, BulkProgressOptions } from './report-progress.ts'
-export type { SendBulkOptions, SendBulkResult } from './send-bulk.ts'
-export type { TransportName } from './transport-of.ts'
+export { filterByScope, filterByTransport } from './dial/filters.ts'
+export { receiveBulk } from './transfer/receive-bulk.ts'
+export { sendBulk } from './transfer/send-bulk.ts'
+export { transportOf } from '../transport-of.ts'
+export type { BulkChunk, BulkSource } from './transfer/iterate-source.ts'
+export type { ReceiveBulkOptions } from './transfer/receive-bulk.ts'
+export type { BulkProgress, BulkProgressEvent, BulkProgressOptions } from './transfer/report-progress.ts'
+export type { SendBulkOptions, SendBulkResult } from './transfer/send-bulk.ts'
+export type { TransportName } from '../transport-of.ts'
 
 /**
  * Where an address leads to:

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { equals } from 'uint8arrays/equals'
-import { encodeHandshake, takeMessage } from '../../src/multistream-select.ts'
+import { encodeHandshake, takeMessage } from '../../src/negotiation/multistream-select.ts'
 import { check } from './promises.ts'
 import { record } from './record.ts'
 import { encodeBoth, parseAt } from './reference.ts'

@@ -1,0 +1,249 @@
+/**
+ * Finds the connection for a bulk stream: step by step, in each one that is open or
+ * else a new one
+ */
+import { DialError, NotFoundError } from '@libp2p/interface'
+import { raceSignal } from 'race-signal'
+import { DIAL_STAGGER, FAR_DIAL_TIMEOUT, MAX_ADDRESSES, NEAR_DIAL_TIMEOUT } from '../../constants.ts'
+import { DialDeniedError } from '../../errors.ts'
+import { findAddresses } from './addresses.ts'
+import { scopeOf } from './filters.ts'
+import { staggered } from './staggered.ts'
+import { toError } from '../../compat/to-error.ts'
+import { Trail } from './trail.ts'
+import { transportOf } from '../../transport-of.ts'
+import type { AddressDials } from './address-dials.ts'
+import type { BulkAddress, Target } from './addresses.ts'
+import type { AddressScope, BulkAttempt } from '../index.ts'
+import type { Leases } from './leases.ts'
+import type { Choice } from '../options.ts'
+import type { TransportName } from '../../transport-of.ts'
+import type { StreamOpenerComponents } from '../../index.ts'
+import type { Connection, Logger, OpenConnectionProgressEvents, PeerId } from '@libp2p/interface'
+import type { ProgressOptions } from 'progress-events'
+
+export interface ConnectInit extends ProgressOptions<OpenConnectionProgressEvents> {
+  target: Target
+  choice: Choice
+
+  /**
+   * When a connection will do that is there already: before one is dialled, when
+   * that has failed, or never. In the latter cases what is dialled is for nobody
+   * else.
+   */
+  reuse: 'first' | 'last' | 'never'
+
+  /**
+   * Who holds the connection from when it is there
+   */
+  holder: object
+  signal: AbortSignal
+}
+
+export interface Connected {
+  connection: Connection
+  transport: TransportName
+  fellBack: boolean
+  reason?: string
+
+  /**
+   * Whether the connection was dialled for this
+   */
+  dialled: boolean
+}
+
+/**
+ * What a connection has to be like
+ */
+interface Step {
+  name: BulkAttempt['transport']
+  scope?: AddressScope
+  fallback: boolean
+}
+
+/**
+ * A call on its way through the steps
+ */
+interface Search extends ConnectInit {
+  trail: Trail
+
+  /**
+   * Looked up when the first one is to be dialled
+   */
+  addresses?: Promise<BulkAddress[]>
+}
+
+function stepsOf ({ transports, scope, fallback }: Choice): Step[] {
+  const steps: Step[] = transports.map(name => ({ name, scope, fallback: false }))
+
+  if (fallback !== 'none') {
+    steps.push({ name: 'any', fallback: true })
+  }
+
+  if (fallback === 'relay') {
+    steps.push({ name: 'relay', fallback: true })
+  }
+
+  return steps
+}
+
+function suits ({ name, scope }: Step, transport: TransportName, at: AddressScope | undefined): boolean {
+  return (name === 'any' ? transport !== 'relay' : name === transport) && (scope == null || scope === at)
+}
+
+function describe (peer: PeerId | undefined, { transports, scope }: Choice): string {
+  const direct = transports[0] === 'any' ? 'direct ' : ''
+  const on = transports[0] === 'any' ? '' : ` on ${transports.join(' or ')}`
+  const within = scope == null ? '' : ` with an address of scope ${scope}`
+
+  return `no ${direct}connection to ${peer ?? 'the peer'}${on}${within}`
+}
+
+export class Connector {
+  readonly #components: StreamOpenerComponents
+  readonly #dials: AddressDials
+  readonly #leases: Leases
+  readonly #log: Logger
+
+  constructor (components: StreamOpenerComponents, dials: AddressDials, leases: Leases, log: Logger) {
+    this.#components = components
+    this.#dials = dials
+    this.#leases = leases
+    this.#log = log
+  }
+
+  async connect (init: ConnectInit): Promise<Connected> {
+    const { target: { peer }, choice, signal } = init
+
+    signal.throwIfAborted()
+
+    if (peer?.equals(this.#components.peerId) === true) {
+      throw new DialError('Tried to dial self')
+    }
+
+    const search: Search = { ...init, trail: new Trail(describe(peer, choice)) }
+
+    for (const step of stepsOf(choice)) {
+      const connected = await this.#take(search, step)
+
+      if (connected != null) {
+        return connected
+      }
+    }
+
+    throw search.trail.toError()
+  }
+
+  async #take (search: Search, step: Step): Promise<Connected | undefined> {
+    const existing = search.reuse === 'first' ? this.#findOpen(search, step) : undefined
+
+    if (existing != null) {
+      return this.#connected(search, existing, false)
+    }
+
+    const dialled = await this.#dial(search, step)
+
+    if (dialled != null) {
+      return this.#connected(search, dialled, true)
+    }
+
+    const rest = search.reuse === 'last' ? this.#findOpen(search, step) : undefined
+
+    if (rest != null) {
+      return this.#connected(search, rest, false)
+    }
+  }
+
+  #connected (search: Search, connection: Connection, dialled: boolean): Connected {
+    const transport = transportOf(connection)
+
+    // the peer may have connected as it should while something else was tried
+    const fellBack = !stepsOf(search.choice).some(step => !step.fallback && suits(step, transport, scopeOf(connection.remoteAddr)))
+    const reason = fellBack ? `${search.trail}` : this.#whyShared(search, dialled)
+
+    this.#leases.hold(connection, search.holder)
+
+    if (reason != null) {
+      this.#log('using %s to %p - %s', transport, connection.remotePeer, reason)
+    }
+
+    return { connection, transport, dialled, fellBack, reason }
+  }
+
+  #whyShared ({ reuse, trail }: Search, dialled: boolean): string | undefined {
+    if (reuse === 'last' && !dialled) {
+      return `No connection could be dialled just for this: ${trail.failures}`
+    }
+  }
+
+  /**
+   * The newest one that will do, rather not one that is closed when a session ends
+   */
+  #findOpen ({ target: { peer }, choice }: Search, step: Step): Connection | undefined {
+    if (peer == null) {
+      return
+    }
+
+    const connections = this.#components.connectionManager.getConnections(peer).filter(connection => {
+      const { limits, remoteAddr, status } = connection
+
+      return status === 'open' && (limits == null || choice.runOnLimitedConnection) && suits(step, transportOf(connection), scopeOf(remoteAddr))
+    })
+
+    return connections.findLast(connection => !this.#leases.has(connection)) ?? connections.at(-1)
+  }
+
+  async #dial (search: Search, step: Step): Promise<Connection | undefined> {
+    const { choice, signal, target: { peer }, trail, onProgress } = search
+
+    search.addresses ??= this.#findAddresses(search)
+
+    const addresses = (await raceSignal(search.addresses, signal))
+      .filter(({ addr, transport, scope }) => suits(step, transport, scope) && !trail.has(addr.toString()) && this.#canDial(addr))
+      .slice(0, MAX_ADDRESSES)
+
+    if (addresses.length === 0) {
+      this.#addNothingToDial(trail, step)
+    }
+
+    return staggered(addresses, {
+      interval: DIAL_STAGGER,
+      signal,
+      start: async (address, signal) => this.#dials.dial(address, {
+        peer,
+        timeout: choice.dialTimeout ?? (address.scope === 'lan' || address.scope === 'loopback' ? NEAR_DIAL_TIMEOUT : FAR_DIAL_TIMEOUT),
+        own: search.reuse !== 'first',
+        signal,
+        onProgress
+      }),
+      onFailure: ({ addr, transport }, err) => { trail.add({ transport, addr, error: toError(err) }) }
+    })
+  }
+
+  #canDial (addr: BulkAddress['addr']): boolean {
+    return this.#components.transportManager.dialTransportForMultiaddr(addr) != null
+  }
+
+  #addNothingToDial (trail: Trail, { name, scope, fallback }: Step): void {
+    if (trail.isDenied || (fallback && trail.attempts.length > 0)) {
+      return
+    }
+
+    const kind = name === 'any' ? 'direct' : name
+    const within = scope == null ? '' : ` of scope ${scope}`
+
+    trail.add({ transport: name, error: new NotFoundError(`no ${kind} address${within} of the peer is known`) })
+  }
+
+  async #findAddresses ({ target, trail, signal }: Search): Promise<BulkAddress[]> {
+    const { connectionGater } = this.#components
+
+    if (target.peer != null && await connectionGater.denyDialPeer?.(target.peer) === true) {
+      trail.add({ transport: 'any', error: new DialDeniedError('the connection gater denies dialling the peer') })
+
+      return []
+    }
+
+    return findAddresses(this.#components, target, this.#log, { signal })
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * Dials one address, past libp2p's dial queue: that would return a connection that
+ * is there already, or join a dial of the same peer that is under way, whatever
+ * the addresses. So this has to do what the dial queue would have done: ask the
+ * connection gater, and limit the time. The upgrader does all the rest, from there
+ * on the connection is one like all others.
+ *
+ * @see https://github.com/libp2p/js-libp2p/blob/main/packages/libp2p/src/connection-manager/dial-queue.ts
+ */
+import { ConnectionClosedError, DialError, UnexpectedPeerError } from '@libp2p/interface'
+import { raceSignal } from 'race-signal'
+import { DialDeniedError } from '../../errors.ts'
+import { Deadline } from '../deadline.ts'
+import { transportOf } from '../../transport-of.ts'
+import type { BulkAddress } from './addresses.ts'
+import type { StreamOpenerComponents } from '../../index.ts'
+import type { AbortOptions, Connection, MultiaddrConnection, OpenConnectionProgressEvents, PeerId, Upgrader } from '@libp2p/interface'
+import type { ProgressOptions } from 'progress-events'
+
+export interface DialAddressOptions extends AbortOptions, ProgressOptions<OpenConnectionProgressEvents> {
+  /**
+   * Who is expected there
+   */
+  peer?: PeerId
+
+  /**
+   * How long it may take, in ms
+   */
+  timeout: number
+}
+
+/**
+ * @libp2p/websockets leaves sockets open: one that it waits for when the signal
+ * aborts, one whose upgrade has failed, and, as the code 1006 that it wants to close
+ * it with is not for applications to use, one whose connection is aborted
+ */
+const LEAVES_OPEN = ['ws', 'wss']
+
+export async function dialAddress (components: StreamOpenerComponents, target: BulkAddress, options: DialAddressOptions): Promise<Connection> {
+  const { connectionGater } = components
+  const deadline = new Deadline([options.signal], options.timeout, `There was no connection within ${options.timeout}ms`)
+
+  try {
+    if (await raceSignal(Promise.resolve(connectionGater.denyDialMultiaddr?.(target.addr)), deadline.signal) === true) {
+      throw new DialDeniedError('The connection gater denies dialling the address')
+    }
+
+    const dialing = dial(components, target, options, deadline.signal)
+
+    try {
+      return verify(await raceSignal(dialing, deadline.signal), target, options.peer)
+    } catch (err: any) {
+      // QUIC does not know of signals
+      dialing.then(connection => { connection.abort(err) }, () => {})
+
+      throw err
+    }
+  } catch (err) {
+    throw deadline.signal.aborted ? deadline.signal.reason : err
+  } finally {
+    deadline.clear()
+  }
+}
+
+async function dial ({ transportManager, upgrader }: StreamOpenerComponents, { addr, transport: name }: BulkAddress, { onProgress, timeout }: DialAddressOptions, signal: AbortSignal): Promise<Connection> {
+  const transport = transportManager.dialTransportForMultiaddr(addr)
+
+  if (transport == null) {
+    throw new DialError('The node has no transport for the address')
+  }
+
+  const leavesOpen = LEAVES_OPEN.includes(name)
+
+  const common = {
+    onProgress,
+    upgrader: closingUpgrader(upgrader, signal, leavesOpen)
+  }
+
+  if (leavesOpen) {
+    // what it hands to p-event: other than after an abort it closes a socket then
+    // that nobody has answered on
+    const untilTimeout = { ...common, signal: new AbortController().signal, timeout }
+
+    return transport.dial(addr, untilTimeout)
+  }
+
+  return transport.dial(addr, { ...common, signal })
+}
+
+/**
+ * Sees to it that the socket is closed when the upgrade has failed, or the signal
+ * has aborted before it began
+ */
+function closingUpgrader (upgrader: Upgrader, signal: AbortSignal, leavesOpen: boolean): Upgrader {
+  const upgradeOutbound = async (maConn: MultiaddrConnection, options: Parameters<Upgrader['upgradeOutbound']>[1]): Promise<Connection> => {
+    if (leavesOpen) {
+      maConn.addEventListener('close', () => { closeSocket(maConn) }, { once: true })
+    }
+
+    try {
+      signal.throwIfAborted()
+
+      return await upgrader.upgradeOutbound(maConn, { ...options, signal })
+    } catch (err: any) {
+      maConn.abort(err)
+
+      throw err
+    }
+  }
+
+  return Object.assign(Object.create(upgrader), { upgradeOutbound })
+}
+
+function closeSocket (maConn: MultiaddrConnection & { sendClose?(): Promise<void> }): void {
+  maConn.sendClose?.().catch(err => { maConn.log.error('could not close the socket - %e', err) })
+}
+
+/**
+ * What came back is what was asked for
+ */
+function verify (connection: Connection, { transport }: BulkAddress, peer: PeerId | undefined): Connection {
+  if (peer?.equals(connection.remotePeer) === false) {
+    throw new UnexpectedPeerError(`The peer there is ${connection.remotePeer}`)
+  }
+
+  if (transport !== 'unknown' && transportOf(connection) !== transport) {
+    throw new DialError(`The connection is on ${transportOf(connection)}`)
+  }
+
+  if (connection.status !== 'open') {
+    throw new ConnectionClosedError('The peer closed the connection as soon as it was open')
+  }
+
+  return connection
+}

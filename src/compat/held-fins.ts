@@ -1,0 +1,163 @@
+/**
+ * The FINs of one connection that are held back although the echoes of their streams
+ * have come, where streams overtake each other, as on QUIC. A listener calls the
+ * handler there when its native write of the echo has returned, and may need any time
+ * for that, so a FIN goes out with the first sign that it has:
+ *
+ * - a byte of the answer, or the FIN of the listener
+ * - the echo of a stream whose handshake was sent after this echo had arrived
+ * - the answer to a probe. Where answers have come before the end until now, one more
+ *   is waited for before that, for FIN_DELAY.
+ *
+ * The probe is a round trip more than a stock dialer needs, whose data and FIN come
+ * together after the echo. So where the answers of a protocol have turned out to wait
+ * for the end of the request, its next streams on the connection are negotiated as a
+ * stock dialer does.
+ */
+import { FIN_DELAY } from '../constants.ts'
+import { nextTurn } from '../util/next-turn.ts'
+import type { HeldWrites } from '../negotiation/held-writes.ts'
+
+export class HeldFins {
+  #isProbing = false
+
+  /**
+   * The shortest one until now, in ms
+   */
+  #roundTrip = Infinity
+  #cancelProbe?: () => void
+  readonly #fins = new Set<HeldWrites>()
+
+  /**
+   * When the answers of each protocol have come until now: certainly before the end of
+   * the request, too soon after it to be because of it, or later
+   */
+  readonly #answers = new Map<string, 'early' | 'soon' | 'late'>()
+  readonly #probe: () => Promise<void>
+
+  /**
+   * The function resolves when the listener has answered something that was sent
+   * when it was called
+   */
+  constructor (probe: () => Promise<void>) {
+    this.#probe = probe
+  }
+
+  /**
+   * Whether the answers of the protocol have come after the end of the request
+   */
+  waitsForEnd (protocol: string): boolean {
+    return this.#answers.get(protocol) === 'late'
+  }
+
+  /**
+   * Whether it is to be found out when the answers of the protocol come
+   */
+  learns (protocol: string): boolean {
+    return this.#answers.get(protocol) !== 'early' && this.#answers.get(protocol) !== 'late'
+  }
+
+  /**
+   * The stream of the protocol was answered so long after its FIN, in ms, if that had
+   * been sent
+   */
+  learn (protocol: string, sinceFin?: number): void {
+    if (sinceFin == null) {
+      this.#answers.set(protocol, 'early')
+    } else if (this.#answers.get(protocol) !== 'early') {
+      this.#answers.set(protocol, this.#isProbing || sinceFin < this.#roundTrip * 0.9 ? 'soon' : 'late')
+    }
+  }
+
+  /**
+   * Its echo has come, and it is due
+   */
+  add (fin: HeldWrites): void {
+    this.#fins.add(fin)
+    this.#schedule()
+  }
+
+  delete (fin: HeldWrites): void {
+    this.#fins.delete(fin)
+
+    if (this.#fins.size === 0) {
+      this.#cancelProbe?.()
+    }
+  }
+
+  /**
+   * The listener has answered something that was sent at this time, so it has
+   * finished what it had to do for the echoes that had arrived by then
+   */
+  answered (sentAt: number): void {
+    this.#roundTrip = Math.min(this.#roundTrip, performance.now() - sentAt)
+
+    for (const fin of [...this.#fins]) {
+      if (fin.echoedAt < sentAt) {
+        fin.releaseFin()
+      }
+    }
+  }
+
+  #schedule (): void {
+    if (this.#isProbing || this.#fins.size === 0) {
+      return
+    }
+
+    this.#cancelProbe?.()
+
+    const wait = Math.min(...[...this.#fins].map(fin => this.#dueAt(fin))) - performance.now()
+    const run = (): void => { void this.#run() }
+
+    if (wait > 0) {
+      const timer = setTimeout(run, wait)
+
+      this.#cancelProbe = () => { clearTimeout(timer) }
+    } else {
+      // a timer takes a millisecond, and other echoes may come in this turn
+      this.#cancelProbe = nextTurn(run)
+    }
+  }
+
+  #dueAt ({ protocol, echoedAt }: HeldWrites): number {
+    return this.#answers.get(protocol) === 'early' ? echoedAt + FIN_DELAY : echoedAt
+  }
+
+  /**
+   * Find out how long a round trip takes. The first handshake of a connection does not
+   * show it, as the listener may still be setting that up.
+   */
+  measure (): void {
+    if (!this.#isProbing) {
+      void this.#runProbe()
+    }
+  }
+
+  async #run (): Promise<void> {
+    const now = performance.now()
+    const due = [...this.#fins].filter(fin => this.#dueAt(fin) <= now)
+
+    if (due.length > 0 && !this.#isProbing) {
+      await this.#runProbe()
+      due.forEach(fin => { fin.releaseFin() })
+    }
+
+    this.#schedule()
+  }
+
+  async #runProbe (): Promise<void> {
+    const sentAt = performance.now()
+
+    this.#isProbing = true
+
+    try {
+      await this.#probe()
+      this.answered(sentAt)
+    } catch {
+      // it does not answer anything, so it may as well have the FINs
+    }
+
+    this.#isProbing = false
+    this.#schedule()
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * Tells those who begin to listen to a stream what has happened by then.
+ *
+ * libp2p announces the end of a stream, and its being closed, when it happens. A reader
+ * that comes later, `for await` among them, waits for ever, or mistakes a reset for a
+ * clean end. Where the handshake and the first data travel together, what the other end
+ * does comes a round trip earlier than programs that were written for libp2p expect.
+ *
+ * Whoever comes late is told once, after the data. The state of the stream is as ever,
+ * apart from a turn of the event loop in which one that has failed does not seem to have
+ * come to its end, as byteStream() of `@libp2p/utils` does not look for errors then.
+ */
+import { StreamCloseEvent } from '@libp2p/interface'
+import { nextTurn } from '../util/next-turn.ts'
+import { override } from '../util/override.ts'
+import type { Stream } from '@libp2p/interface'
+import type { Uint8ArrayList } from 'uint8arraylist'
+
+/**
+ * Says that a stream has come to its end, once there is nothing left to read. A
+ * method of `AbstractMessageStream` from `@libp2p/utils`, older ones do not have it.
+ */
+export type EndingStream = Stream & { maybeDispatchEnd?(): void }
+
+interface Ending {
+  remoteWriteStatus: Stream['remoteWriteStatus']
+  onRemoteCloseWrite?(): void
+}
+
+type AddEventListener = (type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions) => void
+
+export class LateListeners {
+  #closed?: StreamCloseEvent
+  readonly #stream: EndingStream
+  readonly #addEventListener: AddEventListener
+
+  constructor (stream: EndingStream) {
+    this.#stream = stream
+    this.#addEventListener = stream.addEventListener as AddEventListener
+  }
+
+  /**
+   * This stays as long as the stream: whoever is late may be later than its end
+   */
+  start (): this {
+    const stream = this.#stream
+
+    stream.addEventListener = (type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions): void => {
+      this.#addEventListener.call(stream, type, listener, options)
+
+      if (listener != null && (this.#closed != null || stream.remoteWriteStatus === 'closed')) {
+        this.#onLate(type, listener, options)
+      }
+    }
+
+    return this
+  }
+
+  /**
+   * The stream has been closed, and those who listened know
+   */
+  closed (evt: StreamCloseEvent): void {
+    const { error } = this.#closed = evt
+
+    if (error != null) {
+      this.#stream[Symbol.asyncIterator] = this.#iterateThenThrow(error)
+    }
+  }
+
+  #iterateThenThrow (error: Error): () => AsyncGenerator<Uint8Array | Uint8ArrayList> {
+    const stream = this.#stream
+    const iterate = stream[Symbol.asyncIterator]
+
+    return async function * () {
+      yield * { [Symbol.asyncIterator]: () => iterate.call(stream) }
+
+      throw error
+    }
+  }
+
+  #onLate (type: string, listener: EventListenerOrEventListenerObject, options?: boolean | AddEventListenerOptions): void {
+    const stream = this.#stream
+    const { error } = this.#closed ?? {}
+
+    switch (type) {
+      case 'message':
+        if (error != null && stream.remoteWriteStatus === 'closed') {
+          this.#hideEnd()
+        }
+        break
+      case 'remoteCloseWrite':
+        if (error == null && this.#hasEnded()) {
+          nextTurn(() => { this.#tell(new CustomEvent(type), listener, options) })
+        }
+        break
+      case 'end':
+        if (stream.readableEnded) {
+          nextTurn(() => { this.#tell(new CustomEvent(type), listener, options) })
+        } else {
+          nextTurn(() => { stream.maybeDispatchEnd?.() })
+        }
+        break
+      case 'close':
+        if (this.#closed != null) {
+          const { local } = this.#closed
+          nextTurn(() => { this.#tell(new StreamCloseEvent(local, error), listener, options) })
+        }
+        break
+      default:
+    }
+  }
+
+  #hideEnd (): void {
+    const hidden = override<Ending>(this.#stream, {
+      remoteWriteStatus: 'writable',
+      // QUIC streams go on to say so
+      onRemoteCloseWrite: () => {}
+    })
+
+    nextTurn(() => { hidden.restore() })
+  }
+
+  #hasEnded (): boolean {
+    const { remoteWriteStatus, status } = this.#stream
+
+    return remoteWriteStatus === 'closed' && status !== 'aborted' && status !== 'reset'
+  }
+
+  #tell (evt: Event, listener: EventListenerOrEventListenerObject, options?: boolean | AddEventListenerOptions): void {
+    const stream = this.#stream
+    const listeners = stream.listenerCount(evt.type)
+
+    // it does not come a second time
+    stream.removeEventListener(evt.type, listener as EventListener, options)
+
+    if (stream.listenerCount(evt.type) === listeners) {
+      // who was listening has gone already
+      return
+    }
+
+    Object.defineProperty(evt, 'target', { value: stream })
+
+    if (typeof listener === 'function') {
+      listener.call(stream, evt)
+    } else {
+      listener.handleEvent(evt)
+    }
+  }
+}

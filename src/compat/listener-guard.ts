@@ -1,0 +1,113 @@
+/**
+ * Keeps protocol handlers of this node from missing the end of a stream.
+ *
+ * A dialer that sends the handshake, its data and the FIN in one go is within its
+ * rights. But libp2p announces the FIN when it arrives, and that may be before the
+ * handler listens: libp2p updates the peer store between the negotiation and
+ * calling it, and the handler may take its time as well. So handlers of inbound streams
+ * may come late.
+ */
+import { LISTENER_GUARD_PROTOCOL } from '../constants.ts'
+import { LateListeners } from './late-listeners.ts'
+import { getMuxer } from './muxer-access.ts'
+import type { EndingStream } from './late-listeners.ts'
+import type { Connection, Logger, Stream } from '@libp2p/interface'
+import type { Registrar } from '@libp2p/interface-internal'
+
+export interface ListenerGuardComponents {
+  registrar: Registrar
+}
+
+export class ListenerGuard {
+  #running = false
+  readonly #components: ListenerGuardComponents
+  readonly #log: Logger
+
+  constructor (components: ListenerGuardComponents, log: Logger) {
+    this.#components = components
+    this.#log = log
+  }
+
+  /**
+   * Peers see it in the protocols that identify names
+   */
+  async start (): Promise<void> {
+    this.#running = true
+
+    await this.#components.registrar.handle(LISTENER_GUARD_PROTOCOL, stream => {
+      stream.abort(new Error('This protocol only says something about the node'))
+    })
+  }
+
+  async stop (): Promise<void> {
+    if (this.#running) {
+      this.#running = false
+
+      await this.#components.registrar.unhandle(LISTENER_GUARD_PROTOCOL)
+    }
+  }
+
+  add (connection: Connection): void {
+    if (!this.#running) {
+      return
+    }
+
+    const muxer = getMuxer(connection)
+
+    if (muxer == null) {
+      this.#log('cannot guard the streams of connection %s, so peers are not to rely on it', connection.id)
+      this.stop().catch(err => {
+        this.#log.error('could not remove %s - %e', LISTENER_GUARD_PROTOCOL, err)
+      })
+
+      return
+    }
+
+    muxer.addEventListener('stream', this.#onStream)
+
+    // the first ones may have come before anybody listened
+    for (const stream of muxer.streams) {
+      if (stream.direction === 'inbound') {
+        guard(stream)
+      }
+    }
+  }
+
+  delete (connection: Connection): void {
+    getMuxer(connection)?.removeEventListener('stream', this.#onStream)
+  }
+
+  readonly #onStream = (evt: CustomEvent<Stream>): void => {
+    guard(evt.detail)
+  }
+}
+
+/**
+ * This stays as long as the stream: a handler that is late may be later than its
+ * end
+ */
+function guard (stream: EndingStream): void {
+  if (!Object.hasOwn(stream, 'addEventListener')) {
+    new LateListeners(stream).start()
+    holdEnd(stream)
+  }
+}
+
+/**
+ * Once there is nothing left to read the stream also says that it has come to its
+ * end, and takes nothing back. While the protocol is negotiated that is not so: what
+ * came with the handshake is put back afterwards.
+ */
+function holdEnd (stream: EndingStream): void {
+  const { maybeDispatchEnd } = stream
+
+  if (maybeDispatchEnd != null) {
+    stream.maybeDispatchEnd = () => {
+      if (stream.protocol !== '' || stream.status !== 'open') {
+        maybeDispatchEnd.call(stream)
+      } else if (stream.readStatus === 'closed') {
+        stream.readStatus = 'readable'
+      }
+    }
+  }
+}

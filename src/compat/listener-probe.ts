@@ -1,0 +1,32 @@
+import { AbortError, TimeoutError } from '@libp2p/interface'
+import { raceSignal } from 'race-signal'
+import { NEGOTIATION_TIMEOUT } from '../constants.ts'
+import { HEADER } from '../negotiation/multistream-select.ts'
+import { abortable, onceClosed } from '../outbound-stream.ts'
+import type { StreamMuxer } from '@libp2p/interface'
+
+/**
+ * Resolves when the listener has answered: opens a stream, begins to negotiate on it
+ * and leaves it at that
+ */
+export async function probeListener (muxer: StreamMuxer): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const controller = new AbortController()
+  const { signal } = controller
+  const timer = setTimeout(() => { controller.abort(new TimeoutError('The listener did not answer')) }, NEGOTIATION_TIMEOUT)
+
+  try {
+    const stream = await abortable(Promise.resolve(muxer.createStream()), signal)
+
+    try {
+      stream.addEventListener('message', () => { resolve() })
+      onceClosed(stream, () => { reject(new AbortError('The stream was closed')) })
+      stream.send(HEADER)
+      await raceSignal(promise, signal)
+    } finally {
+      stream.abort(new AbortError('The listener was only to show that it answers'))
+    }
+  } finally {
+    clearTimeout(timer)
+  }
+}

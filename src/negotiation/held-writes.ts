@@ -1,0 +1,364 @@
+/**
+ * What a stream was given to send, but keeps back until the listener can take it: the
+ * FIN, and writes that are to arrive as messages of their own.
+ *
+ * A stock js-libp2p listener loses a FIN that is processed before the protocol's
+ * handler has attached its listeners: `for await (const chunk of stream)` then never
+ * ends. And it joins what has arrived by then into one message. Between writing the
+ * echo and calling the handler it updates its peer store. A stock dialer does the same
+ * after reading the echo, which makes what it sends come late enough, and so this one
+ * does, too. The first byte of the answer, or the listener's own FIN, says that the
+ * handler runs.
+ *
+ * A FIN behind data that was sent after the echo is what a stock dialer sends. By
+ * itself, and where streams overtake each other, it comes too early, see held-fins.ts.
+ */
+import { FIN_LAG } from '../constants.ts'
+import { WriteQueue } from './write-queue.ts'
+import type { HeldFins } from '../compat/held-fins.ts'
+import type { EarlyWrites } from '../index.ts'
+import type { MuxedStream } from '../compat/muxer-access.ts'
+import type { StreamMethods } from '../compat/stream-hooks.ts'
+import type { AbortOptions, StreamMuxer } from '@libp2p/interface'
+import type { Uint8ArrayList } from 'uint8arraylist'
+
+/**
+ * Which writes leave before the echo - with `'none'` it is as with stock
+ */
+export type WritesBeforeEcho = EarlyWrites | 'none'
+
+export interface HeldWritesInit {
+  protocol: string
+
+  /**
+   * A muxer that is closing does not wait
+   */
+  muxer: Pick<StreamMuxer, 'status'>
+
+  earlyWrites: WritesBeforeEcho
+
+  /**
+   * Whether the listener sees the end of a stream however early it comes - it may say
+   * so at any time
+   */
+  seesEnd(): boolean
+
+  /**
+   * Those of the connection, where the muxer's streams overtake each other
+   */
+  heldFins?: HeldFins
+
+  /**
+   * Takes as long as the listener needs from the echo to the handler
+   */
+  afterEcho(): Promise<unknown>
+
+  /**
+   * The methods of the stream that send
+   */
+  original: Pick<StreamMethods, 'send' | 'close' | 'sendCloseWrite'>
+
+  /**
+   * Called when nothing is held back any longer, and once more when there is nothing
+   * left to be learnt from the stream either
+   */
+  onChange(): void
+}
+
+export class HeldWrites {
+  #sentAt = 0
+  #echoedAt?: number
+  #finSentAt?: number
+  #hasWritten = false
+  #isDone = false
+
+  /**
+   * Whether as much time has passed since the echo as with stock
+   */
+  #handlerRuns = false
+
+  /**
+   * Whether the FIN is not to leave together with the data
+   */
+  #finLags = false
+  #finIsDue = false
+
+  /**
+   * Whether the FIN is behind what has not been passed on yet
+   */
+  #isEnding = false
+  #timer?: ReturnType<typeof setTimeout>
+
+  readonly #writes: WriteQueue
+  readonly #stream: MuxedStream
+  readonly #init: HeldWritesInit
+
+  constructor (stream: MuxedStream, init: HeldWritesInit) {
+    this.#stream = stream
+    this.#init = init
+    this.#writes = new WriteQueue(stream)
+  }
+
+  /**
+   * Whether there is nothing to be done any more
+   */
+  get isDone (): boolean {
+    return this.#isDone && !this.#isEnding
+  }
+
+  get protocol (): string {
+    return this.#init.protocol
+  }
+
+  /**
+   * When the echo arrived, as of `performance.now()`
+   */
+  get echoedAt (): number {
+    return this.#echoedAt ?? Infinity
+  }
+
+  /**
+   * Whether the stream was written to, or closed
+   */
+  get isUsed (): boolean {
+    return this.#hasWritten || this.#finIsDue || this.#writes.length > 0
+  }
+
+  get isHolding (): boolean {
+    return this.#writes.length > 0 || (this.#finIsDue && this.#finSentAt == null) || this.#isEnding
+  }
+
+  /**
+   * Whether the next write has to wait. Where none may leave that is for the sake of
+   * the end.
+   */
+  get holdsNext (): boolean {
+    const { earlyWrites, seesEnd } = this.#init
+
+    if (this.#handlerRuns || earlyWrites === 'all') {
+      return false
+    }
+
+    return this.#writes.length > 0 || (earlyWrites === 'first' ? this.#hasWritten : !seesEnd())
+  }
+
+  /**
+   * The handshake has been sent
+   */
+  handshakeSent (): void {
+    this.#sentAt = performance.now()
+  }
+
+  /**
+   * A write has been sent. If that was when a stock dialer would send it, so may the
+   * FIN be.
+   */
+  written (): void {
+    this.#hasWritten = true
+
+    if (this.#handlerRuns && !this.#finLags) {
+      this.release()
+    }
+  }
+
+  hold (data: Uint8Array | Uint8ArrayList): false {
+    return this.#writes.add(data)
+  }
+
+  /**
+   * The stream is closed while writes are held. As far as its user is concerned that
+   * takes no time, the end follows what is held. Returns false where nothing is.
+   */
+  close (): boolean {
+    if (this.#writes.length > 0 && this.#init.muxer.status !== 'open') {
+      this.release()
+    }
+
+    if (this.#writes.length === 0) {
+      return false
+    }
+
+    this.#finIsDue = true
+    this.#stream.writeStatus = 'closed'
+
+    return true
+  }
+
+  /**
+   * The FIN is due: sends it, or sees to it that it will be sent
+   */
+  async sendCloseWrite (options?: AbortOptions): Promise<void> {
+    const { muxer, heldFins, original, seesEnd } = this.#init
+
+    if (this.#isDone || this.#finSentAt != null || muxer.status !== 'open' || seesEnd()) {
+      this.#finSent()
+
+      return original.sendCloseWrite.call(this.#stream, options)
+    }
+
+    this.#finIsDue = true
+
+    if (this.#finLags && this.#hasWritten) {
+      this.#sendFinLater()
+    } else if (this.#echoedAt != null) {
+      heldFins?.add(this)
+    }
+  }
+
+  /**
+   * The listener's echo has arrived
+   */
+  echoed (): void {
+    const { earlyWrites, heldFins, seesEnd } = this.#init
+
+    this.#echoedAt = performance.now()
+    heldFins?.answered(this.#sentAt)
+
+    if (this.#writes.length === 0 && (seesEnd() || (heldFins == null && !this.#finIsDue))) {
+      this.release()
+      return
+    }
+
+    if (this.#writes.length > 0 || heldFins == null || earlyWrites !== 'all') {
+      void this.#init.afterEcho().then(() => { this.#letGo() })
+    }
+
+    if (this.#finIsDue && this.#writes.length === 0 && earlyWrites !== 'none') {
+      heldFins?.add(this)
+    }
+  }
+
+  /**
+   * The listener has answered, so the handler runs
+   */
+  answered (): void {
+    if (this.#isDone) {
+      return
+    }
+
+    this.#init.heldFins?.learn(this.#init.protocol, this.#finSentAt == null ? undefined : performance.now() - this.#finSentAt)
+    this.release()
+  }
+
+  /**
+   * The listener may have said that it sees the end however early it comes
+   */
+  reconsider (): void {
+    const { earlyWrites, seesEnd } = this.#init
+
+    if (this.isHolding && seesEnd() && (earlyWrites !== 'first' || this.#writes.length === 0)) {
+      this.release()
+    }
+  }
+
+  /**
+   * Send what is held, and hold nothing any more
+   */
+  release (): void {
+    if (!this.#isDone) {
+      this.#sendWrites()
+      this.#sendFin()
+      this.#finish()
+    }
+  }
+
+  /**
+   * Send the FIN, as the listener has given a sign that the handler runs. Whether the
+   * answer waits for the FIN is learnt from what follows.
+   */
+  releaseFin (): void {
+    this.#sendFin()
+
+    if (this.#init.heldFins?.learns(this.#init.protocol) !== true) {
+      this.#finish()
+    }
+  }
+
+  /**
+   * The stream was closed
+   */
+  cancel (): void {
+    // closing a stream that was aborted may never settle
+    this.#isEnding = false
+    this.#writes.clear()
+    this.#finish()
+  }
+
+  /**
+   * As much time has passed since the echo as with stock: what leaves now comes when
+   * the handler runs, and so does the FIN behind it. A FIN alone does not where streams
+   * overtake each other, if data has left early.
+   */
+  #letGo (): void {
+    const { protocol, earlyWrites, heldFins } = this.#init
+
+    if (this.#isDone) {
+      return
+    }
+
+    this.#handlerRuns = true
+    this.#finLags = earlyWrites === 'none' && heldFins?.learns(protocol) === true
+
+    if (heldFins == null || (!this.#finLags && this.#writes.length > 0)) {
+      this.release()
+    } else if (this.#writes.length > 0) {
+      heldFins.measure()
+      this.#sendWrites()
+
+      if (this.#finIsDue) {
+        this.#sendFinLater()
+      }
+    } else if (this.#finIsDue) {
+      heldFins.add(this)
+    }
+  }
+
+  #sendFinLater (): void {
+    const roundTrip = this.echoedAt - this.#sentAt
+
+    this.#timer = setTimeout(() => { this.releaseFin() }, roundTrip * FIN_LAG)
+  }
+
+  #sendWrites (): void {
+    this.#hasWritten ||= this.#writes.length > 0
+    this.#writes.flush(data => this.#init.original.send.call(this.#stream, data))
+  }
+
+  #sendFin (): void {
+    if (!this.#finIsDue || this.#finSentAt != null) {
+      return
+    }
+
+    const stream = this.#stream
+    const { close, sendCloseWrite } = this.#init.original
+
+    this.#isEnding = true
+    this.#finSent()
+
+    // what was held has to leave first
+    const ending = stream.writeStatus === 'writable' ? close.call(stream) : sendCloseWrite.call(stream)
+
+    ending.catch(err => {
+      stream.log.error('could not close the writable end - %e', err)
+    }).finally(() => {
+      this.#isEnding = false
+      this.#init.onChange()
+    })
+  }
+
+  #finSent (): void {
+    this.#finSentAt = performance.now()
+    this.#init.heldFins?.delete(this)
+    this.#init.onChange()
+  }
+
+  #finish (): void {
+    if (!this.#isDone) {
+      this.#isDone = true
+      this.#handlerRuns = true
+      clearTimeout(this.#timer)
+      this.#init.heldFins?.delete(this)
+      this.#init.onChange()
+    }
+  }
+}

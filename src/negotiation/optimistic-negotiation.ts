@@ -1,0 +1,378 @@
+/**
+ * The dialer's side of multistream-select 1.0 for one protocol that the listener
+ * is expected to speak: the handshake leaves with the first write, and the
+ * listener's echo is checked and taken out while the stream is in use already.
+ *
+ * - unsent: the handshake waits for the first write
+ * - expecting: it was sent, what is received belongs to the echo
+ * - settled: the echo is in, or the stream was closed
+ * - done: nothing is being held back either, the stream is the muxer's own again
+ *
+ * It all happens in methods that are replaced on the one stream until that is
+ * done, so there is no wrapper, and nothing to pay for afterwards. What stays is that
+ * readers may come late, see late-listeners.ts.
+ *
+ * @see https://github.com/libp2p/specs/issues/643
+ * @see https://github.com/multiformats/go-multistream/blob/master/lazyClient.go
+ */
+import { ConnectionClosedError, TimeoutError } from '@libp2p/interface'
+import { StreamClosedError } from '@libp2p/utils'
+import { Uint8ArrayList } from 'uint8arraylist'
+import { concat } from 'uint8arrays/concat'
+import { NEGOTIATION_TIMEOUT } from '../constants.ts'
+import { Echo } from './echo.ts'
+import { HeldWrites } from './held-writes.ts'
+import { LateListeners } from '../compat/late-listeners.ts'
+import { encodeHandshake } from './multistream-select.ts'
+import { nextTurn } from '../util/next-turn.ts'
+import { hookStream } from '../compat/stream-hooks.ts'
+import { closeStream } from '../compat/stream-close.ts'
+import type { Deadlines } from '../util/deadlines.ts'
+import type { HeldWritesInit } from './held-writes.ts'
+import type { MuxedStream } from '../compat/muxer-access.ts'
+import type { Override } from '../util/override.ts'
+import type { StreamMethods } from '../compat/stream-hooks.ts'
+import type { AbortOptions, StreamCloseEvent } from '@libp2p/interface'
+
+/**
+ * A first write of up to so many bytes is copied
+ */
+const MAX_COPY = 4096
+
+export interface OptimisticNegotiationInit {
+  /**
+   * The protocol that the listener is expected to speak
+   */
+  protocol: string
+
+  /**
+   * How long the echo may take, in ms - as long as the signal lasts if there is none
+   */
+  timeout?: number
+
+  /**
+   * Of the call that opens the stream
+   */
+  signal?: AbortSignal
+
+  /**
+   * Of all negotiations
+   */
+  deadlines: Deadlines
+
+  /**
+   * What stays behind the echo
+   */
+  held: Omit<HeldWritesInit, 'protocol' | 'original' | 'onChange'>
+
+  /**
+   * The listener confirmed the protocol
+   */
+  onConfirmed(): void
+
+  /**
+   * The listener did not confirm the protocol but answered with something else,
+   * ended or reset the stream, or was silent for too long. The stream has been
+   * closed with this error.
+   */
+  onRefused(err: Error): void
+
+  /**
+   * Called once, when nothing of the negotiation is left on the stream
+   */
+  onDone(): void
+}
+
+/**
+ * One chunk, as a list costs more further down - unless there is a lot to copy
+ */
+function prepend (handshake: Uint8Array, data: Uint8Array | Uint8ArrayList): Uint8Array | Uint8ArrayList {
+  return data.byteLength > MAX_COPY ? new Uint8ArrayList(handshake, data) : concat([handshake, data.subarray()])
+}
+
+export class OptimisticNegotiation {
+  #state: 'unsent' | 'expecting' | 'settled' | 'done' = 'unsent'
+  #receivedFin = false
+  #timeout?: number
+  #readClosed = false
+  #sent?: PromiseWithResolvers<void>
+  readonly #echo: Echo
+  readonly #handshake: Uint8Array
+  readonly #stream: MuxedStream
+  readonly #init: OptimisticNegotiationInit
+  readonly #hooks: Override<StreamMethods>
+  readonly #held: HeldWrites
+  readonly #lateListeners: LateListeners
+  readonly #cancelFlush: () => void
+
+  constructor (stream: MuxedStream, init: OptimisticNegotiationInit) {
+    this.#stream = stream
+    this.#init = init
+    this.#handshake = encodeHandshake(init.protocol)
+    this.#echo = new Echo(init.protocol, this.#handshake)
+
+    this.#hooks = hookStream(stream, {
+      send: data => this.#send(data),
+      close: async options => this.#close(options),
+      onData: data => { this.#onData(data) },
+      onRemoteCloseWrite: () => { this.#onRemoteCloseWrite() },
+      onTransportClosed: err => { this.#onTransportClosed(err) },
+      sendCloseRead: async options => this.#sendCloseRead(options),
+      sendCloseWrite: init.held.seesEnd() ? undefined : async options => this.#held.sendCloseWrite(options)
+    })
+
+    this.#held = new HeldWrites(stream, {
+      ...init.held,
+      protocol: init.protocol,
+      original: this.#hooks.original,
+      onChange: () => { this.#finish() }
+    })
+
+    this.#lateListeners = new LateListeners(stream).start()
+    stream.addEventListener('close', this.#onClose, { once: true })
+
+    if (init.timeout != null) {
+      this.#setDeadline(init.timeout)
+    }
+
+    init.signal?.addEventListener('abort', this.#onAbort)
+
+    // a dialer that only reads would leave a listener that speaks first waiting,
+    // see https://github.com/libp2p/js-libp2p/issues/2321
+    this.#cancelFlush = nextTurn(() => {
+      try {
+        this.flush()
+      } catch (err) {
+        // the muxer could not send it and has aborted the stream
+        stream.log.error('could not send the handshake of %s - %e', init.protocol, err)
+      }
+    })
+  }
+
+  /**
+   * Send the handshake by itself, unless it has left already
+   */
+  flush (): void {
+    if (this.#state === 'unsent') {
+      this.#sendHandshake(this.#handshake)
+    }
+  }
+
+  /**
+   * Something has become known about the listener
+   */
+  reconsider (): void {
+    this.#held.reconsider()
+  }
+
+  /**
+   * If the stream was written to, or closed, and not all of that has left, or the
+   * listener has not confirmed the protocol: resolves when that is so, or the stream
+   * is closed
+   */
+  untilSent (): Promise<void> | undefined {
+    if (this.#isSent() || !this.#held.isUsed) {
+      return
+    }
+
+    this.#sent ??= Promise.withResolvers()
+
+    return this.#sent.promise
+  }
+
+  /**
+   * Leave nothing behind: a stream that was not confirmed is aborted with the
+   * error, what is being held back is sent
+   */
+  stop (err: Error): void {
+    if (this.#isOpen()) {
+      this.#stream.abort(err)
+    } else {
+      this.#held.release()
+    }
+  }
+
+  #sendHandshake (data: Uint8Array | Uint8ArrayList): boolean {
+    this.#state = 'expecting'
+    this.#cancelFlush()
+    this.#held.handshakeSent()
+
+    return this.#hooks.original.send.call(this.#stream, data)
+  }
+
+  #send (data: Uint8Array | Uint8ArrayList): boolean {
+    if (this.#stream.writeStatus === 'writable' && this.#held.holdsNext) {
+      this.flush()
+
+      return this.#held.hold(data)
+    }
+
+    // where this throws, nothing has been sent
+    const sent = this.#state === 'unsent'
+      ? this.#sendHandshake(prepend(this.#handshake, data))
+      : this.#hooks.original.send.call(this.#stream, data)
+
+    this.#held.written()
+
+    return sent
+  }
+
+  async #close (options?: AbortOptions): Promise<void> {
+    // it cannot be sent any more afterwards
+    this.flush()
+
+    if (!this.#held.close()) {
+      await closeStream(this.#stream, async () => this.#hooks.original.close.call(this.#stream, options))
+    }
+  }
+
+  #onData (data: Uint8Array | Uint8ArrayList): void {
+    if (!this.#isOpen()) {
+      this.#held.answered()
+      this.#hooks.original.onData.call(this.#stream, data)
+      return
+    }
+
+    try {
+      if (!this.#echo.receive(data)) {
+        return
+      }
+    } catch (err: any) {
+      this.#refuse(err)
+      return
+    }
+
+    this.#confirm()
+  }
+
+  #confirm (): void {
+    this.#settle()
+
+    if (this.#readClosed) {
+      this.#stream.sendCloseRead().catch(err => {
+        this.#stream.log.error('could not close the readable end - %e', err)
+      })
+    }
+
+    this.#held.echoed()
+    this.#init.onConfirmed()
+    this.#finish()
+
+    if (this.#echo.rest.byteLength > 0) {
+      this.#stream.onData(this.#echo.rest)
+    }
+
+    if (this.#receivedFin) {
+      this.#stream.onRemoteCloseWrite()
+    }
+  }
+
+  #refuse (err: Error): void {
+    if (this.#isOpen()) {
+      this.#stream.abort(err)
+      this.#init.onRefused(err)
+    }
+  }
+
+  #onRemoteCloseWrite (): void {
+    if (!this.#isOpen()) {
+      this.#held.answered()
+      this.#hooks.original.onRemoteCloseWrite.call(this.#stream)
+      return
+    }
+
+    // a muxer that finds the FIN in the frame that ends the echo may say so
+    // before it hands in the data
+    this.#receivedFin = true
+
+    queueMicrotask(() => {
+      this.#refuse(new StreamClosedError(`The peer ended the stream before it had answered the handshake of ${this.#init.protocol}`))
+    })
+  }
+
+  #onTransportClosed (err?: Error): void {
+    if (this.#isOpen()) {
+      // a reader must not mistake this for the end of the answer
+      err ??= new ConnectionClosedError(`The connection was closed before the peer had answered the handshake of ${this.#init.protocol}`)
+    }
+
+    this.#hooks.original.onTransportClosed.call(this.#stream, err)
+  }
+
+  async #sendCloseRead (options?: AbortOptions): Promise<void> {
+    if (!this.#isOpen()) {
+      return this.#hooks.original.sendCloseRead.call(this.#stream, options)
+    }
+
+    // a muxer may not hand in any data after this, and a listener that cannot
+    // write the echo may not go on, so it waits for the echo, see
+    // https://github.com/multiformats/go-multistream/pull/115
+    this.#readClosed = true
+  }
+
+  #setDeadline (timeout: number): void {
+    this.#timeout = timeout
+    this.#init.deadlines.add(this.#onTimeout, timeout)
+  }
+
+  readonly #onTimeout = (): void => {
+    this.#refuse(new TimeoutError(`The peer did not answer the handshake of ${this.#init.protocol} within ${this.#timeout}ms`))
+  }
+
+  /**
+   * The stream has been handed out, so what the caller does with the signal is none of
+   * its business any more - but that the time is over
+   */
+  readonly #onAbort = (): void => {
+    if (this.#init.signal?.reason?.name === 'TimeoutError') {
+      this.#refuse(new TimeoutError(`The peer did not answer the handshake of ${this.#init.protocol} before the signal was aborted`))
+    } else if (this.#init.timeout == null) {
+      this.#setDeadline(NEGOTIATION_TIMEOUT)
+    }
+  }
+
+  readonly #onClose = (evt: StreamCloseEvent): void => {
+    const wasOpen = this.#isOpen()
+
+    this.#lateListeners.closed(evt)
+    this.#settle()
+    this.#held.cancel()
+    this.#finish()
+
+    if (wasOpen && evt.local === false) {
+      this.#init.onRefused(evt.error ?? new StreamClosedError('The stream was closed'))
+    }
+  }
+
+  /**
+   * Whether it is still open if the listener confirms the protocol
+   */
+  #isOpen (): boolean {
+    return this.#state === 'unsent' || this.#state === 'expecting'
+  }
+
+  #settle (): void {
+    if (this.#isOpen()) {
+      this.#state = 'settled'
+      this.#init.deadlines.delete(this.#onTimeout)
+      this.#init.signal?.removeEventListener('abort', this.#onAbort)
+      this.#cancelFlush()
+    }
+  }
+
+  #isSent (): boolean {
+    return !this.#isOpen() && !this.#held.isHolding
+  }
+
+  #finish (): void {
+    if (this.#state === 'settled' && this.#held.isDone) {
+      this.#state = 'done'
+      this.#hooks.restore()
+      this.#init.onDone()
+    }
+
+    if (this.#sent != null && this.#isSent()) {
+      this.#sent.resolve()
+    }
+  }
+}
