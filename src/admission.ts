@@ -10,7 +10,7 @@ import { DEFAULT_MAX_OUTBOUND_STREAMS, DEFAULT_PRIORITY, IMPATIENT_QUEUE_TIMEOUT
 import { MuxerRoom } from './compat/muxer-room.ts'
 import { PeerLimits } from './limits/peer-limits.ts'
 import type { Call, Needs, StreamLimit } from './limits/call.ts'
-import type { OpenStreamOnOptions, QueueEvent, QueueEventType } from './index.ts'
+import type { OpenStreamOnOptions, QueueEvent, QueueEventType } from './types.ts'
 import type { Metrics } from './metrics.ts'
 import type { Settings } from './options.ts'
 import type { Permit } from './limits/permit.ts'

@@ -1,4 +1,4 @@
-import type { BulkAttempt } from './bulk/index.ts'
+import type { BulkAttempt } from './bulk/types.ts'
 
 /**
  * A call waited for a limit of the peer, and for `queueTimeout` nothing happened

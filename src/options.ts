@@ -1,6 +1,6 @@
 import { InvalidParametersError } from '@libp2p/interface'
 import { MAX_MESSAGE_LENGTH, MAX_NEGOTIATIONS_PER_PEER, MAX_QUEUED_PER_PEER, MAX_STREAMS_PER_PROTOCOL, MAX_TIMEOUT, QUEUE_TIMEOUT } from './constants.ts'
-import type { OpenStreamOnOptions, StreamOpenerInit } from './index.ts'
+import type { OpenStreamOnOptions, StreamOpenerInit } from './types.ts'
 import type { AbortOptions } from '@libp2p/interface'
 
 interface CommonOptions extends AbortOptions {

@@ -7,6 +7,7 @@
 import { ConnectionClosedError } from '@libp2p/interface'
 import { CustomProgressEvent } from 'progress-events'
 import { raceSignal } from 'race-signal'
+import { abortable, onceClosed } from './util/streams.ts'
 import type { Connection, Metrics, NewStreamOptions, OpenedStreamEvent, OpenStreamEvent, Stream, StreamMiddleware, StreamMuxer } from '@libp2p/interface'
 import type { Registrar } from '@libp2p/interface-internal'
 
@@ -45,31 +46,6 @@ const BEFORE_FIRST_BYTE = ['ConnectionClosedError', 'MuxerClosedError']
  */
 export function isBeforeFirstByte (err: Error): boolean {
   return BEFORE_FIRST_BYTE.includes(err.name)
-}
-
-/**
- * Rejects with the reason of the signal when it aborts - the stream is then
- * aborted as soon as it is there
- */
-export async function abortable (opening: Promise<Stream>, signal?: AbortSignal): Promise<Stream> {
-  try {
-    return await raceSignal(opening, signal)
-  } catch (err: any) {
-    opening.then(stream => { stream.abort(err) }, () => {})
-
-    throw err
-  }
-}
-
-/**
- * Calls the function when the stream is closed, which it may be already
- */
-export function onceClosed (stream: Stream, fn: () => void): void {
-  if (stream.status === 'open' || stream.status === 'closing') {
-    stream.addEventListener('close', fn, { once: true })
-  } else {
-    fn()
-  }
 }
 
 export async function openOutboundStream (components: OutboundStreamComponents, init: OutboundStreamInit): Promise<Stream> {

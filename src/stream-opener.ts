@@ -16,8 +16,8 @@ import { isBeforeFirstByte } from './outbound-stream.ts'
 import { toError } from './compat/to-error.ts'
 import type { Request } from './admission.ts'
 import type { BulkOpener } from './bulk/bulk-opener.ts'
-import type { BulkSession, BulkSessionOptions, BulkStream, BulkStreamOptions } from './bulk/index.ts'
-import type { OpenStreamOnOptions, OpenStreamOptions, PeerStatus, StreamOpenerComponents, StreamOpener as StreamOpenerInterface } from './index.ts'
+import type { BulkSession, BulkSessionOptions, BulkStream, BulkStreamOptions, BulkStreams } from './bulk/types.ts'
+import type { OpenStreamOnOptions, OpenStreamOptions, PeerStatus, StreamOpenerComponents } from './types.ts'
 import type { Settings } from './options.ts'
 import type { Connection, Logger, NewStreamOptions, PeerId, Startable, Stream } from '@libp2p/interface'
 import type { ConnectionManager } from '@libp2p/interface-internal'
@@ -25,7 +25,7 @@ import type { Multiaddr } from '@multiformats/multiaddr'
 
 const QUEUE_ERRORS = ['QueueFullError', 'QueueTimeoutError']
 
-export class StreamOpener implements StreamOpenerInterface, Startable {
+export class StreamOpener implements BulkStreams, Startable {
   #started = false
   #requests = 0
   readonly #components: StreamOpenerComponents

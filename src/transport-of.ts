@@ -1,10 +1,9 @@
 import { isConnection } from '@libp2p/interface'
 import { Circuit, Memory, QUIC, QUIC_V1, TCP, WebRTC, WebRTCDirect, WebSockets, WebSocketsSecure, WebTransport } from '@multiformats/multiaddr-matcher'
 import { isSecureWebSocket } from './compat/websocket-access.ts'
+import type { TransportName } from './types.ts'
 import type { Connection } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
-
-export type TransportName = 'tcp' | 'quic' | 'ws' | 'wss' | 'webtransport' | 'webrtc' | 'webrtc-direct' | 'memory' | 'relay' | 'unknown'
 
 /**
  * The first one that matches: what is relayed has the address of the relay in

@@ -1,6 +1,7 @@
 import { ConnectionClosedError } from '@libp2p/interface'
 import { raceSignal } from 'race-signal'
-import { isBeforeFirstByte, onceClosed } from '../outbound-stream.ts'
+import { isBeforeFirstByte } from '../outbound-stream.ts'
+import { onceClosed } from '../util/streams.ts'
 import { delay } from './deadline.ts'
 import { toError } from '../compat/to-error.ts'
 import type { Connection, Stream } from '@libp2p/interface'

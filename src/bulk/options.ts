@@ -1,7 +1,7 @@
 import { multiaddr } from '@multiformats/multiaddr'
 import { MAX_SESSION_CONNECTIONS } from '../constants.ts'
 import { checkBoolean, checkOptions, checkCount, checkOneOf, checkTimeout, readCallOptions, readProtocols, reject } from '../options.ts'
-import type { AddressScope, BulkFallback, BulkSessionOptions, BulkStreamOptions, BulkTransport } from './index.ts'
+import type { AddressScope, BulkFallback, BulkSessionOptions, BulkStreamOptions, BulkTransport } from './types.ts'
 import type { TransportManager } from '@libp2p/interface-internal'
 
 const PEER = '12D3KooWGC6TvWhfapngX6wvJHHYvQXqpnx4UhBMHdcXfG2mZQmT'

@@ -16,7 +16,23 @@
  */
 import { FIN_DELAY } from '../constants.ts'
 import { nextTurn } from '../util/next-turn.ts'
-import type { HeldWrites } from '../negotiation/held-writes.ts'
+
+/**
+ * The FIN of one stream
+ */
+export interface HeldFin {
+  protocol: string
+
+  /**
+   * When the echo arrived, as of `performance.now()`
+   */
+  echoedAt: number
+
+  /**
+   * The listener has given a sign that the handler runs
+   */
+  releaseFin(): void
+}
 
 export class HeldFins {
   #isProbing = false
@@ -26,7 +42,7 @@ export class HeldFins {
    */
   #roundTrip = Infinity
   #cancelProbe?: () => void
-  readonly #fins = new Set<HeldWrites>()
+  readonly #fins = new Set<HeldFin>()
 
   /**
    * When the answers of each protocol have come until now: certainly before the end of
@@ -72,12 +88,12 @@ export class HeldFins {
   /**
    * Its echo has come, and it is due
    */
-  add (fin: HeldWrites): void {
+  add (fin: HeldFin): void {
     this.#fins.add(fin)
     this.#schedule()
   }
 
-  delete (fin: HeldWrites): void {
+  delete (fin: HeldFin): void {
     this.#fins.delete(fin)
 
     if (this.#fins.size === 0) {
@@ -119,7 +135,7 @@ export class HeldFins {
     }
   }
 
-  #dueAt ({ protocol, echoedAt }: HeldWrites): number {
+  #dueAt ({ protocol, echoedAt }: HeldFin): number {
     return this.#answers.get(protocol) === 'early' ? echoedAt + FIN_DELAY : echoedAt
   }
 

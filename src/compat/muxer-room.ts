@@ -1,5 +1,5 @@
 import { getMaxOutboundStreams } from './muxer-access.ts'
-import { onceClosed } from '../outbound-stream.ts'
+import { onceClosed } from '../util/streams.ts'
 import type { Connection, Stream } from '@libp2p/interface'
 
 /**

@@ -16,7 +16,7 @@
 import { FIN_LAG } from '../constants.ts'
 import { WriteQueue } from './write-queue.ts'
 import type { HeldFins } from '../compat/held-fins.ts'
-import type { EarlyWrites } from '../index.ts'
+import type { EarlyWrites } from '../types.ts'
 import type { MuxedStream } from '../compat/muxer-access.ts'
 import type { StreamMethods } from '../compat/stream-hooks.ts'
 import type { AbortOptions, StreamMuxer } from '@libp2p/interface'

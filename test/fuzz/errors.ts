@@ -20,7 +20,7 @@ export const HANDSHAKE_ERRORS = namesIn('README.md', /^\| `(\w+Error)` \|/gm)
  * only some are exported.
  */
 export const DOCUMENTED_ERRORS = [
-  ...['README.md', 'src/index.ts', 'src/bulk/index.ts'].flatMap(file => namesIn(file, /`(\w+Error)`/g)),
+  ...['README.md', 'src/index.ts', 'src/types.ts', 'src/bulk/types.ts'].flatMap(file => namesIn(file, /`(\w+Error)`/g)),
   ...Object.keys(libp2p).filter(name => name.endsWith('Error')),
   'ConnectionClosingError', 'ConnectionFailedError', 'DialDeniedError', 'DialError', 'EncryptionFailedError', 'NoValidAddressesError',
   'UnexpectedEOFError'

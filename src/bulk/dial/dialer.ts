@@ -13,7 +13,7 @@ import { DialDeniedError } from '../../errors.ts'
 import { Deadline } from '../deadline.ts'
 import { transportOf } from '../../transport-of.ts'
 import type { BulkAddress } from './addresses.ts'
-import type { StreamOpenerComponents } from '../../index.ts'
+import type { StreamOpenerComponents } from '../../types.ts'
 import type { AbortOptions, Connection, MultiaddrConnection, OpenConnectionProgressEvents, PeerId, Upgrader } from '@libp2p/interface'
 import type { ProgressOptions } from 'progress-events'
 

@@ -2,7 +2,7 @@ import { isPrivateIp } from '@libp2p/utils'
 import { IpNet, ipToString } from '@chainsafe/netmask'
 import { Circuit, WebRTC } from '@multiformats/multiaddr-matcher'
 import { transportOf } from '../../transport-of.ts'
-import type { AddressScope, BulkTransport } from '../index.ts'
+import type { AddressScope, BulkTransport } from '../types.ts'
 import type { Component, Multiaddr } from '@multiformats/multiaddr'
 
 /**

@@ -3,7 +3,7 @@
  * more they are closed. All other connections are libp2p's to close, and are not in
  * here.
  */
-import { onceClosed } from '../../outbound-stream.ts'
+import { onceClosed } from '../../util/streams.ts'
 import { endConnection, isClosed } from '../ending.ts'
 import type { Connection, Logger, Stream } from '@libp2p/interface'
 

@@ -1,5 +1,5 @@
 import { DialDeniedError, TransportUnavailableError } from '../../errors.ts'
-import type { BulkAttempt } from '../index.ts'
+import type { BulkAttempt } from '../types.ts'
 
 function describe ({ transport, addr, error }: BulkAttempt): string {
   return addr == null ? error.message : `${transport} ${addr}: ${error.message} (${error.name})`

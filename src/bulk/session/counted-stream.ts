@@ -1,7 +1,7 @@
-import { onceClosed } from '../../outbound-stream.ts'
+import { onceClosed } from '../../util/streams.ts'
 import { override } from '../../util/override.ts'
 import type { Override } from '../../util/override.ts'
-import type { BulkSessionStream } from '../index.ts'
+import type { BulkSessionStream } from '../types.ts'
 import type { Stream } from '@libp2p/interface'
 
 export interface ByteCount {

@@ -6,10 +6,10 @@ import { isLost } from '../ending.ts'
 import { Slot } from './slot.ts'
 import type { Target } from '../dial/addresses.ts'
 import type { Connected, Connector } from '../dial/connector.ts'
-import type { BulkSessionStreamOptions } from '../index.ts'
+import type { BulkSessionStreamOptions } from '../types.ts'
 import type { Leases } from '../dial/leases.ts'
 import type { Choice, SessionRequest } from '../options.ts'
-import type { TransportName } from '../../transport-of.ts'
+import type { TransportName } from '../../types.ts'
 import type { Connection, Logger } from '@libp2p/interface'
 
 /**

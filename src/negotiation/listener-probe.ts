@@ -1,8 +1,8 @@
 import { AbortError, TimeoutError } from '@libp2p/interface'
 import { raceSignal } from 'race-signal'
 import { NEGOTIATION_TIMEOUT } from '../constants.ts'
-import { HEADER } from '../negotiation/multistream-select.ts'
-import { abortable, onceClosed } from '../outbound-stream.ts'
+import { abortable, onceClosed } from '../util/streams.ts'
+import { HEADER } from './multistream-select.ts'
 import type { StreamMuxer } from '@libp2p/interface'
 
 /**

@@ -1,0 +1,58 @@
+/**
+ * Which way imports go in src, those of types included: a file may import what is on
+ * its own floor or below.
+ */
+const FLOORS = [
+  ['the package', '^src/index\\.ts$'],
+  ['the service', '^src/stream-opener\\.ts$'],
+  ['bulk streams', '^src/bulk/(?!types\\.ts$)'],
+  ['opening on a connection', '^src/(connection-opener|outbound-stream|admission|intercept|graceful-close)\\.ts$'],
+  ['negotiation and limits', '^src/(negotiation|limits)/'],
+  ['what every floor reports and reads', '^src/(metrics|transport-of)\\.ts$'],
+  ['upstream', '^src/compat/'],
+  ['options', '^src/options\\.ts$'],
+  ['tools', '^src/util/'],
+  ['the ground', '^src/(errors|constants|types|bulk/types)\\.ts$']
+]
+
+/** @type {import('dependency-cruiser').IConfiguration} */
+export default {
+  forbidden: [
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { circular: true }
+    },
+    ...FLOORS.slice(1).map(([name, path], i) => ({
+      name: `${name}: not what is above`.replaceAll(' ', '-'),
+      severity: 'error',
+      from: { path },
+      to: { path: FLOORS.slice(0, i + 1).map(([, path]) => path) }
+    })),
+    {
+      name: 'every-file-has-a-floor',
+      severity: 'error',
+      from: {},
+      to: { path: '^src/', pathNot: FLOORS.map(([, path]) => path) }
+    },
+    {
+      name: 'negotiation-and-limits-do-not-know-each-other',
+      severity: 'error',
+      from: { path: '^src/(negotiation|limits)/' },
+      to: { path: '^src/(negotiation|limits)/', pathNot: '^src/$1/' }
+    },
+    {
+      name: 'limits-know-nothing-of-libp2p',
+      severity: 'error',
+      from: { path: '^src/limits/' },
+      to: { path: ['@libp2p/', '^src/compat/'] }
+    }
+  ],
+  options: {
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    doNotFollow: { path: 'node_modules' },
+    enhancedResolveOptions: { extensions: ['.ts', '.js', '.json'] }
+  }
+}

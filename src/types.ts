@@ -1,0 +1,297 @@
+/**
+ * The contract: what the options, events and results are
+ */
+import type { ComponentLogger, Connection, ConnectionGater, DialProtocolOptions, Libp2pEvents, Metrics, NewStreamOptions, PeerId, PeerRouting, PeerStore, TypedEventTarget, Upgrader } from '@libp2p/interface'
+import type { ConnectionManager, Registrar, TransportManager } from '@libp2p/interface-internal'
+import type { ProgressEvent } from 'progress-events'
+
+/**
+ * When a stream is used before the peer has confirmed its protocol:
+ *
+ * - `'identified'`: when the peer is known to speak the protocol - its last
+ *   identify or identify-push message on the same connection named it, or it has
+ *   confirmed it on that connection before
+ * - `'always'`: whenever a single protocol was asked for, unless the peer has
+ *   refused it on the same connection - for networks where every peer is known to
+ *   speak it
+ * - `'full'`: never, every stream is negotiated by libp2p itself
+ */
+export type Negotiation = 'identified' | 'always' | 'full'
+
+/**
+ * When the end of the written data (the FIN) is sent by a stream that is closed
+ * before the peer has confirmed its protocol:
+ *
+ * - `'confirmed'`: after the confirmation. Stock js-libp2p listeners lose a FIN
+ *   that arrives before their protocol handler listens, and then wait for ever.
+ *   Over QUIC, where streams overtake each other, it comes with the first byte of
+ *   the answer, or a round trip after the confirmation. Where the answers of a
+ *   protocol turn out to wait for it, later streams on the connection are negotiated
+ *   as libp2p does.
+ * - `'immediate'`: with the data. go-libp2p and rust-libp2p listeners can cope
+ *   with that, and nodes that run this service. Where they answer at the end of the
+ *   request it saves a round trip.
+ */
+export type HalfClose = 'confirmed' | 'immediate'
+
+/**
+ * Which of the data that is written before the peer has confirmed the protocol leaves
+ * at once:
+ *
+ * - `'all'`: all of it
+ * - `'first'`: the first write. The others wait, and `stream.send` returns false. A
+ *   js-libp2p listener joins what it gets before its handler listens into one message,
+ *   and there are programs that take a message for a write. With stock, writes are
+ *   mostly messages of their own.
+ */
+export type EarlyWrites = 'all' | 'first'
+
+/**
+ * One for all protocols, or a function that is asked for each. Where it returns
+ * undefined the default is used.
+ */
+export type PerProtocol<T extends string> = T | ((protocol: string) => T | undefined)
+
+/**
+ * Options of the service that each call can override
+ */
+export interface NegotiationOptions {
+  /**
+   * How long the peer may take to answer the handshake of a protocol, in ms. A
+   * stream that has been handed out by then is aborted with a `TimeoutError`.
+   *
+   * As in libp2p itself, it does not apply to a full negotiation that was given
+   * a `signal`.
+   *
+   * @default 10_000, or as long as the `signal` of the call lasts
+   */
+  negotiationTimeout?: number
+
+  /**
+   * When a stream that is closed before the peer has confirmed its protocol sends
+   * the end of the data
+   *
+   * @default 'immediate' if the peer guards its handlers, 'confirmed' otherwise
+   */
+  halfClose?: PerProtocol<HalfClose>
+
+  /**
+   * Which writes leave before the peer has confirmed the protocol
+   *
+   * @default 'all', and 'first' for streams that were opened because of `intercept`
+   */
+  earlyWrites?: PerProtocol<EarlyWrites>
+
+  /**
+   * After a reconnect, trust what the peer said in its last identify message on
+   * an earlier connection until the new one has arrived.
+   *
+   * From when this is used for the first time, identify messages are stored with
+   * the metadata of the peer in the peer store.
+   *
+   * @default false
+   */
+  resume?: boolean
+}
+
+/**
+ * Options of the service that each call can override
+ */
+export interface QueueOptions {
+  /**
+   * What happens to a call while its peer's limits have no room for it: it waits,
+   * or it is rejected with a `TooManyOutboundProtocolStreamsError`, as libp2p does
+   *
+   * @default true
+   */
+  queue?: boolean
+
+  /**
+   * How long a call waits while nothing of what it waits for is given back, as none
+   * of the streams of its protocol is closed, in ms. However long the queue is, as long as it moves this does not end. It is the
+   * `signal` that says how long a call may take in all.
+   *
+   * @default 10_000
+   */
+  queueTimeout?: number
+}
+
+/**
+ * Options of the service
+ */
+export interface StreamOpenerInit extends NegotiationOptions, QueueOptions {
+  /**
+   * When a stream is used before the peer has confirmed its protocol
+   *
+   * @default 'identified'
+   */
+  negotiation?: PerProtocol<Negotiation>
+
+  /**
+   * How many streams of one protocol may be open on one connection, unless the call
+   * or the handler of the protocol has a `maxOutboundStreams` of its own. More than
+   * that wait.
+   *
+   * The default is what a js-libp2p listener accepts by default. libp2p gives each
+   * handler that does not say otherwise a `maxOutboundStreams` of 64, so a handler
+   * can not ask for just that.
+   *
+   * @default 32
+   */
+  maxStreamsPerProtocol?: number
+
+  /**
+   * How many handshakes may be waited for, over all connections to one peer.
+   * Streams that are used before the peer has confirmed their protocol do not
+   * count.
+   *
+   * @default 32
+   */
+  maxNegotiationsPerPeer?: number
+
+  /**
+   * How many calls may wait to open a stream to one peer
+   *
+   * @default 16_384
+   */
+  maxQueuedPerPeer?: number
+
+  /**
+   * Open what the rest of the node opens as well: all streams, those of these
+   * protocols, or those of protocols for which the function returns true. Then
+   * `libp2p.dialProtocol`, `connection.newStream` and every service gain without
+   * being touched.
+   *
+   * What libp2p rejects it still rejects with the same errors. A protocol with a
+   * `maxOutboundStreams` of its own is rejected at once beyond it, all others wait
+   * as long as streams of it are being closed: when none was for half a second (or
+   * for `queueTimeout`, if that is less) libp2p decides.
+   *
+   * @default false
+   */
+  intercept?: boolean | string[] | ((protocol: string) => boolean)
+
+  /**
+   * Keep the protocol handlers of this node from missing the end of a stream that
+   * comes before they listen, and say so to peers, so that those who run this
+   * service need not hold it back: identify then names the protocol
+   * `/libp2p-stream-opener/listener-guard/1.0.0`.
+   *
+   * @default true
+   */
+  listenerGuard?: boolean
+}
+
+export interface QueueEvent {
+  connection: Connection
+  protocols: string[]
+}
+
+/**
+ * What is opened on which connection
+ */
+export interface OpenEvent {
+  connection: Connection
+  protocols: string[]
+}
+
+export type QueueEventType = 'stream-opener:queued' | 'stream-opener:dequeued'
+
+/**
+ * What `onProgress` is called with besides libp2p's own events
+ *
+ * - `queued`: the limits of the peer have no room for the stream, the call waits
+ * - `dequeued`: there is room for it now
+ * - `optimistic`: the peer is taken to speak the protocol, the stream is handed out
+ *   before the peer has confirmed it
+ * - `early`: identify is on its way, the handshake is sent at once
+ * - `full`: libp2p negotiates the protocols
+ */
+export type StreamOpenerProgressEvents =
+  ProgressEvent<QueueEventType, QueueEvent>
+  | ProgressEvent<'stream-opener:optimistic' | 'stream-opener:early' | 'stream-opener:full', OpenEvent>
+
+/**
+ * A method, so that a listener that only knows libp2p's events will do
+ */
+interface ProgressOptions<Event> {
+  onProgress?(evt: Event): void
+}
+
+/**
+ * The events of libp2p's own options, which early releases of libp2p 3 have no
+ * names for
+ */
+type ProgressOf<Options> = Options extends { onProgress?(evt: infer Event): void } ? Event : never
+
+export interface PriorityOptions {
+  /**
+   * Among calls that wait for the same, those with a higher priority go first
+   *
+   * @default 50
+   */
+  priority?: number
+}
+
+/**
+ * Options for opening a stream to a peer: those of `libp2p.dialProtocol`, and
+ * what overrides the service's own
+ */
+export interface OpenStreamOptions extends Omit<DialProtocolOptions, 'onProgress'>, NegotiationOptions, QueueOptions, PriorityOptions, ProgressOptions<ProgressOf<DialProtocolOptions> | StreamOpenerProgressEvents> {}
+
+/**
+ * Options for opening a stream on a connection: those of `connection.newStream`,
+ * and what overrides the service's own
+ */
+export interface OpenStreamOnOptions extends Omit<NewStreamOptions, 'onProgress'>, NegotiationOptions, QueueOptions, PriorityOptions, ProgressOptions<ProgressOf<NewStreamOptions> | StreamOpenerProgressEvents> {}
+
+/**
+ * How things are with one peer
+ */
+export interface PeerStatus {
+  peerId: PeerId
+
+  /**
+   * Streams that this service has opened, or is opening
+   */
+  open: number
+
+  /**
+   * Calls that wait for the peer to confirm a protocol
+   */
+  negotiating: number
+
+  /**
+   * Calls that wait for a limit
+   */
+  queued: number
+
+  /**
+   * What the peer is known to speak
+   */
+  protocols: string[]
+}
+
+/**
+ * What carries a connection
+ */
+export type TransportName = 'tcp' | 'quic' | 'ws' | 'wss' | 'webtransport' | 'webrtc' | 'webrtc-direct' | 'memory' | 'relay' | 'unknown'
+
+/**
+ * What the service needs of the node it is part of
+ */
+export interface StreamOpenerComponents {
+  connectionManager: ConnectionManager
+  registrar: Registrar
+  peerStore: PeerStore
+  events: TypedEventTarget<Libp2pEvents>
+  logger: ComponentLogger
+  metrics?: Metrics
+
+  // what bulk streams are dialled with
+  peerId: PeerId
+  transportManager: TransportManager
+  upgrader: Upgrader
+  connectionGater: ConnectionGater
+  peerRouting: PeerRouting
+}

@@ -1,0 +1,27 @@
+import { raceSignal } from 'race-signal'
+import type { Stream } from '@libp2p/interface'
+
+/**
+ * Rejects with the reason of the signal when it aborts - the stream is then
+ * aborted as soon as it is there
+ */
+export async function abortable (opening: Promise<Stream>, signal?: AbortSignal): Promise<Stream> {
+  try {
+    return await raceSignal(opening, signal)
+  } catch (err: any) {
+    opening.then(stream => { stream.abort(err) }, () => {})
+
+    throw err
+  }
+}
+
+/**
+ * Calls the function when the stream is closed, which it may be already
+ */
+export function onceClosed (stream: Stream, fn: () => void): void {
+  if (stream.status === 'open' || stream.status === 'closing') {
+    stream.addEventListener('close', fn, { once: true })
+  } else {
+    fn()
+  }
+}
