@@ -1,11 +1,11 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { identify } from '@libp2p/identify'
 import { NEGOTIATION_TIMEOUT } from '../src/constants.ts'
-import { addressOf, connectIdentified, createOpenerNode, createStockNode, identified, stopNodes, TRANSPORTS } from './fixtures/nodes.ts'
-import { handleRaw } from './fixtures/raw-listener.ts'
-import { createRelay } from './fixtures/relay.ts'
-import { bytes, closed, ECHO, echo, exchange } from './fixtures/streams.ts'
-import type { OpenerServices } from './fixtures/nodes.ts'
+import { addressOf, connectIdentified, createOpenerNode, createStockNode, identified, stopNodes, TRANSPORTS } from './support/nodes.ts'
+import { handleRaw } from './support/raw-listener.ts'
+import { createRelay } from './support/relay.ts'
+import { bytes, closed, ECHO, echo, exchange } from './support/streams.ts'
+import type { OpenerServices } from './support/nodes.ts'
 import type { Connection, Libp2p, StreamMuxer, Stream } from '@libp2p/interface'
 
 let dialer: Libp2p<OpenerServices>

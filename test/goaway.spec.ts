@@ -1,8 +1,8 @@
 import { pEvent } from 'p-event'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { addressOf, connectIdentified, createOpenerNode, createStockNode, stopNodes } from './fixtures/nodes.ts'
-import { bytes, ECHO, echo, exchange } from './fixtures/streams.ts'
-import type { OpenerServices } from './fixtures/nodes.ts'
+import { addressOf, connectIdentified, createOpenerNode, createStockNode, stopNodes } from './support/nodes.ts'
+import { bytes, ECHO, echo, exchange } from './support/streams.ts'
+import type { OpenerServices } from './support/nodes.ts'
 import type { Connection, Libp2p, StreamMuxer } from '@libp2p/interface'
 
 type WithMuxer = Connection & { muxer: StreamMuxer & { sendGoAway(reason: number): void } }

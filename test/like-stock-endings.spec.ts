@@ -4,7 +4,7 @@
  * is written down what is expected.
  */
 import { beforeAll, describe, it, vi } from 'vitest'
-import { handleRaw } from './fixtures/raw-listener.ts'
+import { handleRaw } from './support/raw-listener.ts'
 import { ANSWERS } from './like-stock/answers.ts'
 import { closeThenRead, STARTS } from './like-stock/close-then-read.ts'
 import { answerOne, closeThenReset, closeWhileWaiting, refuseLate, REFUSALS, requestInTurn } from './like-stock/endings.ts'

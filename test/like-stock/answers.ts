@@ -2,7 +2,7 @@
  * What listeners do with a stream. All are stock handlers: they know nothing of how
  * it was opened.
  */
-import { readAll } from '../fixtures/streams.ts'
+import { readAll } from '../support/streams.ts'
 import { answerElsewhere } from './elsewhere.ts'
 import { ANSWER, readRequest } from './request.ts'
 import type { Case } from './expect.ts'

@@ -1,5 +1,5 @@
 import { byteStream } from '@libp2p/utils'
-import { bytes } from '../fixtures/streams.ts'
+import { bytes } from '../support/streams.ts'
 import type { Stream } from '@libp2p/interface'
 
 export const REQUEST_LENGTH = 8

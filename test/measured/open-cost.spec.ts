@@ -1,13 +1,13 @@
 import { createHook } from 'node:async_hooks'
 import { Session } from 'node:inspector/promises'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { exchange } from '../bench/parts/exchange.ts'
-import { collectGarbage } from '../bench/parts/gc.ts'
-import { forkListener } from './fixtures/fork-listener.ts'
-import { createOpenerNode, stopNodes } from './fixtures/nodes.ts'
-import { ECHO } from './fixtures/streams.ts'
-import type { ForkedListener } from './fixtures/fork-listener.ts'
-import type { OpenerServices } from './fixtures/nodes.ts'
+import { exchange } from '../support/exchange.ts'
+import { collectGarbage } from '../support/gc.ts'
+import { forkListener } from '../support/fork-listener.ts'
+import { createOpenerNode, stopNodes } from '../support/nodes.ts'
+import { ECHO } from '../support/streams.ts'
+import type { ForkedListener } from '../support/fork-listener.ts'
+import type { OpenerServices } from '../support/nodes.ts'
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 import type { HeapProfiler } from 'node:inspector'
 
@@ -16,7 +16,7 @@ import type { HeapProfiler } from 'node:inspector'
  */
 const SAMPLED_EVERY = 16_384
 
-const SRC = new URL('../src/', import.meta.url).pathname
+const SRC = new URL('../../src/', import.meta.url).pathname
 
 function bytesOf (node: HeapProfiler.SamplingHeapProfileNode, isMeant: (url: string) => boolean): number {
   const own = isMeant(node.callFrame.url) ? node.selfSize : 0

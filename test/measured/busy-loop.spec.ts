@@ -1,11 +1,11 @@
 import { pEvent } from 'p-event'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { forkListener } from './fixtures/fork-listener.ts'
-import { createOpenerNode, stopNodes } from './fixtures/nodes.ts'
-import { bytes, closed, readAll } from './fixtures/streams.ts'
-import type { ForkedListener } from './fixtures/fork-listener.ts'
-import type { OpenerServices, TransportName } from './fixtures/nodes.ts'
-import type { StreamOpenerInit } from '../src/index.ts'
+import { forkListener } from '../support/fork-listener.ts'
+import { createOpenerNode, stopNodes } from '../support/nodes.ts'
+import { bytes, closed, readAll } from '../support/streams.ts'
+import type { ForkedListener } from '../support/fork-listener.ts'
+import type { OpenerServices, TransportName } from '../support/nodes.ts'
+import type { StreamOpenerInit } from '../../src/index.ts'
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 
 const TRANSPORTS: TransportName[] = ['tcp', 'ws', 'quic']
