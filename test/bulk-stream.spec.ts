@@ -7,6 +7,7 @@ import { TransportUnavailableError, transportOf } from '../src/index.ts'
 import { PATIENCE, startBulkNodes, startSilentListener } from './support/bulk-nodes.ts'
 import { createOpenerNode, createStockNode, stopNodes } from './support/nodes.ts'
 import { handleRaw } from './support/raw-listener.ts'
+import { rounds } from './support/rounds.ts'
 import { connectionsBetween, cut, createRefusingAddress, createSite, eventually, SITE_TRANSPORTS } from './support/site.ts'
 import { ECHO, exchange, pattern } from './support/streams.ts'
 import type { BulkStream, BulkStreamOptions, StreamOpener } from '../src/index.ts'
@@ -144,7 +145,7 @@ describe('the transport of a bulk stream', () => {
     const { relays } = site
     const openOn = async (transport: SiteTransport): Promise<BulkStream> => open(site.addrs, { transport, fallback: 'none' })
 
-    for (let i = 0; i < 200; i++) {
+    for (let i = 0; i < rounds(200); i++) {
       const transport = SITE_TRANSPORTS[i % 3] ?? 'tcp'
       const others = SITE_TRANSPORTS.filter(name => name !== transport)
 

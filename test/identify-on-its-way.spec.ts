@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { addressOf, createOpenerNode, createStockNode, identified, SOCKET_TRANSPORTS, stopNodes, TRANSPORTS } from './support/nodes.ts'
 import { handleRaw, echoOf, message } from './support/raw-listener.ts'
 import { createRelay } from './support/relay.ts'
+import { rounds } from './support/rounds.ts'
 import { bytes, ECHO, echo, exchange, readAll } from './support/streams.ts'
 import type { OpenerServices } from './support/nodes.ts'
 import type { Relay } from './support/relay.ts'
@@ -206,7 +207,7 @@ describe.each(TRANSPORTS)('the first stream straight after the dial over %s', tr
     listener = await createStockNode(transport)
     await listener.handle(ECHO, echo)
 
-    for (let i = 0; i < 100; i++) {
+    for (let i = 0; i < rounds(100); i++) {
       const stream = await dialer.services.streamOpener.newStream(addressOf(listener), protocols)
       expect(stream.protocol).to.equal(ECHO)
       expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))

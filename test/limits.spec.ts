@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { forkListener } from './support/fork-listener.ts'
 import { addressOf, connectIdentified, createOpenerNode, createStockNode, SOCKET_TRANSPORTS, stopNodes } from './support/nodes.ts'
 import { handleRaw, message } from './support/raw-listener.ts'
+import { rounds } from './support/rounds.ts'
 import { bytes, closed, ECHO, echo, exchange } from './support/streams.ts'
 import type { StreamOpenerInit } from '../src/index.ts'
 import type { ForkedListener } from './support/fork-listener.ts'
@@ -83,7 +84,7 @@ describe.each(SOCKET_TRANSPORTS)('a burst of streams over %s, with every default
     await forked.stop()
   })
 
-  it.each([500, 5_000])('%d at once all succeed, in the order of asking, 32 at a time', async count => {
+  it.each([rounds(500), rounds(5_000)])('%d at once all succeed, in the order of asking, 32 at a time', async count => {
     dialer = await createOpenerNode()
     const [connection] = await Promise.all([dialer.dial(forked.addr), pEvent(dialer as any, 'peer:identify')])
     const served: number[] = []
@@ -107,10 +108,10 @@ describe.each(SOCKET_TRANSPORTS)('a burst of streams over %s, with every default
     expect(dialer.services.streamOpener.status(connection.remotePeer)).to.include(NOTHING)
   })
 
-  it('200 straight after the dial all succeed, a hundred times', async () => {
+  it('200 straight after the dial all succeed, again and again', async () => {
     const { addr } = forked
 
-    for (let i = 0; i < 100; i++) {
+    for (let i = 0; i < rounds(100); i++) {
       const node = dialer = await createOpenerNode()
 
       // nobody waits for identify, so the listener may still be setting up

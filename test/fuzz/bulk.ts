@@ -39,7 +39,6 @@ export const bulk: Fuzzer<BulkCase> = {
     transfers: fc.array(transfer, { minLength: 1, maxLength: 6 })
   }),
   long: 100,
-  short: 8,
   start: async () => {
     const timers = timersLeft()
     const dialer = await createOpenerNode()

@@ -28,7 +28,6 @@ export const echo: Fuzzer<EchoCase> = {
     exchanges: fc.array(record({ user, peer }), { minLength: 1, maxLength: 8 })
   }),
   long: 300,
-  short: 25,
   start: async () => {
     const timers = timersLeft()
     const dialer = await createOpenerNode()

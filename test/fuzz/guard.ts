@@ -192,7 +192,6 @@ export const guard: Fuzzer<GuardCase> = {
     dialers: fc.uniqueArray(dialer, { minLength: 1, maxLength: 8, selector: ({ style }) => style })
   }),
   long: 500,
-  short: 40,
   start: async () => {
     const timers = timersLeft()
     const dialer = await createStockNode(undefined)

@@ -223,7 +223,6 @@ export const nodes: Fuzzer<NodesCase> = {
   about: 'Two nodes open streams to each other in every way while connections are killed, handlers come and go, and nodes restart: all settles, and nothing is left',
   cases: record({ transport: fc.constantFrom(...TRANSPORTS), steps: fc.array(step, { minLength: 1, maxLength: 30, size: 'max' }) }),
   long: 150,
-  short: 15,
   start: async () => {
     const timers = timersLeft()
     const pairs = new Map<TransportName, Pair>()

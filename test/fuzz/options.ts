@@ -119,7 +119,6 @@ export const options: Fuzzer<OptionsCase> = {
   about: 'Every option of everything that has options with garbage: it is an InvalidParametersError at once, and nothing is done',
   cases: fc.tuple(fc.constantFrom(...NAMES), value).map(([name, value]) => ({ ...name, value })),
   long: 20_000,
-  short: 1_000,
   start: async () => {
     const timers = timersLeft()
     const dialer = await createOpenerNode()

@@ -30,6 +30,13 @@ export const WORLDS: Array<[TransportName, Muxer]> = [
   ['memory', 'mplex']
 ]
 
+/**
+ * So that samples of the same cases are others in each world
+ */
+export function placeOf (transport: TransportName, muxer: Muxer): number {
+  return WORLDS.findIndex(([name, ofMuxer]) => name === transport && ofMuxer === muxer)
+}
+
 // it takes no more than 5 streams a second by default
 const MUXERS = { yamux: yamux(), mplex: mplex({ disconnectThreshold: Infinity }) }
 
