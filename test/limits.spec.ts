@@ -111,7 +111,7 @@ describe.each(SOCKET_TRANSPORTS)('a burst of streams over %s, with every default
   it('200 straight after the dial all succeed, again and again', async () => {
     const { addr } = forked
 
-    for (let i = 0; i < rounds(100); i++) {
+    for (let i = 0; i < rounds(100, 20); i++) {
       const node = dialer = await createOpenerNode()
 
       // nobody waits for identify, so the listener may still be setting up
@@ -665,7 +665,7 @@ describe.each(SOCKET_TRANSPORTS)('whatever happens over %s', transport => {
       expect(calls.every(({ settled }) => settled === 1)).to.equal(true)
       expect(status()).to.deep.equal(NOTHING)
       expect(dialer.getConnections().flatMap(connection => [...outbound(connection, ECHO), ...outbound(connection, '/other/1.0.0')])).to.deep.equal([])
-    }), { numRuns: 150, endOnFailure: true })
+    }), { numRuns: rounds(150, 3), endOnFailure: true })
 
     expect([...outcomes.keys()]).to.include.members(['opened', 'AbortError'])
   })
