@@ -9,7 +9,7 @@ import { addressOf, createOpenerNode, createStockNode, stopNodes } from '../supp
 import { createRelay } from '../support/relay.ts'
 import { listenElsewhere } from './elsewhere.ts'
 import { Side } from './side.ts'
-import type { Answer } from './answers.ts'
+import type { Answer } from './request.ts'
 import type { How } from './side.ts'
 import type { NodeInit, TestServices, TransportName } from '../support/nodes.ts'
 import type { Relay } from '../support/relay.ts'
