@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { connectIdentified, createOpenerNode, createStockNode, stopNodes, TRANSPORTS } from './fixtures/nodes.ts'
-import { echoOf, handleRaw, message } from './fixtures/raw-listener.ts'
-import { bytes, closed, ECHO, echo, exchange, readAll, replacedMethods } from './fixtures/streams.ts'
-import type { OpenerServices } from './fixtures/nodes.ts'
+import { connectIdentified, createOpenerNode, createStockNode, stopNodes, TRANSPORTS } from './support/nodes.ts'
+import { echoOf, handleRaw, message } from './support/raw-listener.ts'
+import { bytes, closed, ECHO, echo, exchange, readAll, replacedMethods } from './support/streams.ts'
+import type { OpenerServices } from './support/nodes.ts'
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 
 const HEADER = message('/multistream/1.0.0\n')

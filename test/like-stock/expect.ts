@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import type { TransportName } from '../fixtures/nodes.ts'
+import type { TransportName } from '../support/nodes.ts'
 import type { Side } from './side.ts'
 import type { World } from './world.ts'
 
