@@ -9,7 +9,8 @@
  */
 import { ConnectionClosedError, setMaxListeners } from '@libp2p/interface'
 import { CustomProgressEvent } from 'progress-events'
-import { getMuxer, UnsuitedMuxerError } from './compat/muxer-access.ts'
+import { UnsuitedMuxerError } from './compat/muxed-stream.ts'
+import { getMuxer } from './compat/muxer-access.ts'
 import { optionFor } from './options.ts'
 import { openOutboundStream } from './outbound-stream.ts'
 import { toError } from './compat/to-error.ts'
