@@ -4,7 +4,7 @@
  * stream (@libp2p/utils 7, src/abstract-message-stream.ts) are public, but only to be
  * read. What holds a write back cannot say so to whoever writes.
  *
- * Link: https://github.com/libp2p/js-libp2p/blob/main/packages/utils/src/abstract-message-stream.ts,
+ * Where: https://github.com/libp2p/js-libp2p/blob/main/packages/utils/src/abstract-message-stream.ts,
  * test/interop/upstream/js-libp2p-hidden.md
  *
  * How it is detected: it is only used for streams with the methods of muxed-stream.ts,

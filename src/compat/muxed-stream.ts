@@ -6,7 +6,7 @@
  * from @libp2p/utils 7 (src/abstract-stream.ts). No public method lets a program add a
  * handshake to a stream that is in use, and take the answer out.
  *
- * Link: https://github.com/libp2p/js-libp2p/blob/main/packages/utils/src/abstract-stream.ts,
+ * Where: https://github.com/libp2p/js-libp2p/blob/main/packages/utils/src/abstract-stream.ts,
  * test/interop/upstream/js-libp2p-hidden.md
  *
  * How it is detected: all of the methods are there.

@@ -5,7 +5,7 @@
  * opens before libp2p negotiates them, or to tell that the muxer of an open connection is
  * closed.
  *
- * Link: https://github.com/libp2p/js-libp2p/blob/main/packages/libp2p/src/connection.ts,
+ * Where: https://github.com/libp2p/js-libp2p/blob/main/packages/libp2p/src/connection.ts,
  * test/interop/upstream/js-libp2p-hidden.md
  *
  * How it is detected: the field has the methods and the state of a `StreamMuxer`.

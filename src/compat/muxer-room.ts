@@ -3,7 +3,7 @@
  * them - yamux allows 1,000 outbound ones (@libp2p/yamux 8, src/muxer.ts). It keeps that
  * to itself, and throws when one more is asked for.
  *
- * Link: https://github.com/libp2p/js-libp2p/blob/main/packages/stream-multiplexer-yamux/src/muxer.ts,
+ * Where: https://github.com/libp2p/js-libp2p/blob/main/packages/stream-multiplexer-yamux/src/muxer.ts,
  * test/interop/upstream/js-libp2p-hidden.md
  *
  * How it is detected: the muxer, or its `config`, has a number `maxOutboundStreams`.
