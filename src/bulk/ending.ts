@@ -2,7 +2,7 @@ import { raceSignal } from 'race-signal'
 import { isBeforeFirstByte } from '../outbound-stream.ts'
 import { onceClosed } from '../util/streams.ts'
 import { delay } from './deadline.ts'
-import { toError } from '../compat/to-error.ts'
+import { toError } from '../util/to-error.ts'
 import type { Connection, Stream } from '@libp2p/interface'
 
 /**

@@ -14,7 +14,7 @@
  * Until: `close` rejects with the error of the abort.
  */
 import { nextTurn } from '../util/next-turn.ts'
-import { toError } from './to-error.ts'
+import { toError } from '../util/to-error.ts'
 import type { Stream, StreamCloseEvent } from '@libp2p/interface'
 
 /**
