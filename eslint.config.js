@@ -41,6 +41,7 @@ const reachingIn = {
       // what has a muxer of its own is not called a connection
       'MemberExpression:matches([object.name=/connection$/i], [object.type="TSAsExpression"]) > :matches(Identifier.property[name="muxer"], Literal.property[value="muxer"])',
       'VariableDeclarator:matches([init.name=/connection$/i], [init.type="TSAsExpression"]) > ObjectPattern > Property > Identifier.key[name="muxer"]',
+      'TSPropertySignature[optional=true] > Identifier.key[name="muxer"]',
 
       // by what only the stream should do
       `AssignmentExpression > MemberExpression.left > .property[name=/^(${STATE})$/]`,

@@ -24,6 +24,7 @@ function messagesOf (code: string, filename: string): string[] {
 const SNIPPETS = [
   'const { muxer } = connection as { muxer?: StreamMuxer }',
   'const { muxer } = connection as Internals',
+  'interface Internals { id: string, muxer?: StreamMuxer }',
   'use((connection as Internals).muxer)',
   'use(connection.muxer)',
   'use(connection["muxer"])',
