@@ -12,7 +12,7 @@ import { findChromium } from './test/browser/find-chromium.ts'
 import { importsFrom } from './test/versions/imports-from.ts'
 import { TREES } from './test/versions/trees.ts'
 
-const NODES = ['test/*.spec.ts']
+const NODES = ['test/*.spec.ts', 'test/compat/*.spec.ts']
 const MEASURED = ['test/measured/*.spec.ts']
 
 /**

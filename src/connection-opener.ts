@@ -9,10 +9,12 @@
  */
 import { ConnectionClosedError, setMaxListeners } from '@libp2p/interface'
 import { CustomProgressEvent } from 'progress-events'
-import { getMuxer, UnsuitedMuxerError } from './compat/muxer-access.ts'
+import { UnsuitedMuxerError } from './compat/muxed-stream.ts'
+import { getMuxer } from './compat/muxer-access.ts'
+import { untilLossShows } from './compat/yamux-uncaught.ts'
 import { optionFor } from './options.ts'
 import { openOutboundStream } from './outbound-stream.ts'
-import { toError } from './compat/to-error.ts'
+import { toError } from './util/to-error.ts'
 import { abortable, onceClosed } from './util/streams.ts'
 import type { Admission, Admitted, Applicant, Request } from './admission.ts'
 import type { OpenStreamOnOptions } from './types.ts'
@@ -110,9 +112,7 @@ export class ConnectionOpener {
     }
 
     const { permit, isOverLimit } = this.#admission.admit(applicant) ?? await this.#admission.wait(applicant)
-    // a connection that is lost in this turn of the caller is not to have a new stream:
-    // that of yamux throws in a microtask then, where nobody can catch it
-    await Promise.resolve()
+    await untilLossShows()
 
     try {
       if (muxer == null || isOverLimit) {

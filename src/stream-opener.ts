@@ -8,12 +8,12 @@ import { Intercept } from './intercept.ts'
 import { KnownProtocols } from './negotiation/known-protocols.ts'
 import { ListenerGuard } from './compat/listener-guard.ts'
 import { Metrics } from './metrics.ts'
+import { untilDialsAreForgotten } from './compat/ended-dial.ts'
 import { isMuxerClosed } from './compat/muxer-access.ts'
 import { Negotiations } from './negotiation/negotiations.ts'
-import { untilNextTurn } from './util/next-turn.ts'
 import { readCallOptions, readProtocols } from './options.ts'
 import { isBeforeFirstByte } from './outbound-stream.ts'
-import { toError } from './compat/to-error.ts'
+import { toError } from './util/to-error.ts'
 import type { Request } from './admission.ts'
 import type { BulkOpener } from './bulk/bulk-opener.ts'
 import type { BulkSession, BulkSessionOptions, BulkStream, BulkStreamOptions, BulkStreams } from './bulk/types.ts'
@@ -213,9 +213,7 @@ export class StreamOpener implements BulkStreams, Startable {
 
     this.#closeUseless(connection.remotePeer)
 
-    // libp2p's dial queue lets a call join a dial that has just ended, and never
-    // settles it. In the next turn it has forgotten about that dial.
-    await untilNextTurn()
+    await untilDialsAreForgotten()
 
     return this.#openOn(this.#findConnection(connection.remotePeer, connection) ?? await this.#connectionManager.openConnection(peer, { ...options, force: true }), request)
   }

@@ -134,7 +134,7 @@ export interface StreamOpenerInit extends NegotiationOptions, QueueOptions {
    *
    * The default is what a js-libp2p listener accepts by default. libp2p gives each
    * handler that does not say otherwise a `maxOutboundStreams` of 64, so a handler
-   * can not ask for just that.
+   * cannot ask for just that.
    *
    * @default 32
    */

@@ -1,6 +1,6 @@
 import { setMaxListeners, TimeoutError } from '@libp2p/interface'
 import { raceSignal } from 'race-signal'
-import { toError } from '../compat/to-error.ts'
+import { toError } from '../util/to-error.ts'
 
 /**
  * A signal that aborts when one of several does, with its reason as an Error, or with a

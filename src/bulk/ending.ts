@@ -1,9 +1,8 @@
-import { ConnectionClosedError } from '@libp2p/interface'
 import { raceSignal } from 'race-signal'
 import { isBeforeFirstByte } from '../outbound-stream.ts'
 import { onceClosed } from '../util/streams.ts'
 import { delay } from './deadline.ts'
-import { toError } from '../compat/to-error.ts'
+import { toError } from '../util/to-error.ts'
 import type { Connection, Stream } from '@libp2p/interface'
 
 /**
@@ -51,9 +50,9 @@ const LOSS_DELAY = 100
 const ENDED_ERRORS = ['StreamClosedError', 'UnexpectedEOFError']
 
 /**
- * When a QUIC connection is lost its streams come to their end, and a moment later it
- * is known that there is no connection any more: waits for that moment, unless a signal
- * aborts
+ * When a QUIC connection is lost its streams come to their end, see
+ * compat/quic-resets.ts, and a moment later it is known that there is no connection any
+ * more: waits for that moment, unless a signal aborts
  */
 export async function untilLossIsKnown (connection: Connection, err: Error, ...signals: Array<AbortSignal | undefined>): Promise<void> {
   if (!ENDED_ERRORS.includes(err.name) || connection.status !== 'open') {
@@ -74,25 +73,4 @@ export async function untilLossIsKnown (connection: Connection, err: Error, ...s
  */
 export function isLost (connection: Connection, err: Error): boolean {
   return connection.status !== 'open' || isBeforeFirstByte(err)
-}
-
-/**
- * The stream does not outlive the connection. @chainsafe/libp2p-quic forgets every
- * other stream of a connection that is lost: its muxer takes those that it aborts
- * out of the list that it is going through.
- */
-export function endWith (connection: Connection, stream: Stream): void {
-  const onClose = (): void => {
-    if (stream.status === 'open' || stream.status === 'closing') {
-      stream.abort(new ConnectionClosedError('The connection was closed'))
-    }
-  }
-
-  if (isClosed(connection)) {
-    onClose()
-    return
-  }
-
-  connection.addEventListener('close', onClose)
-  onceClosed(stream, () => { connection.removeEventListener('close', onClose) })
 }

@@ -1,245 +1,34 @@
 /**
- * Keeps the peer from sending more than is read.
+ * What upstream does: `stream.pause()` does not keep a peer from sending more than is
+ * read, with any muxer. What it does instead is in yamux-reads.ts, quic-reads.ts and
+ * paused-reads.ts. And what arrives while a stream is paused waits in the stream, one
+ * object for every byte if the peer wants it.
  *
- * `stream.pause()` does not do that. Over QUIC it is not passed on: the stream goes
- * on reading, and aborts itself when 4 MiB are waiting. yamux streams resume by
- * opening their window before the data that is waiting was read, and when it has
- * grown to its maximum of 16 MiB it is more than they will hold.
+ * So here it is what makes the peer wait that is held: the window updates of yamux, the
+ * reads of QUIC, behind which quinn has a window of its own, and what other streams do to
+ * tell the peer that they are paused. The rest still arrives.
  *
- * And what arrives while a stream is paused waits in the stream, one object for every
- * byte if the peer wants it.
+ * Where: test/interop/upstream/js-libp2p-pause.md
  *
- * So here it is what makes the peer wait that is held: the window updates of yamux,
- * the reads of QUIC, behind which quinn has a window of its own, and what other
- * streams do to tell the peer that they are paused. The rest still arrives. Like the
- * muxer of a connection this is behind the public interfaces of libp2p, and
- * feature-detected.
+ * How it is detected: by the methods of the stream, each in its file.
+ *
+ * Without it: the peer is not made to wait, and the stream is aborted when the reader is
+ * too far behind, see paused-reads.ts.
+ *
+ * Until: the last of the three has gone.
  */
-import { StreamBufferError } from '@libp2p/interface'
-import { override } from '../util/override.ts'
-import type { Override } from '../util/override.ts'
-import type { Logger, Stream } from '@libp2p/interface'
+import { PausedReads } from './paused-reads.ts'
+import { isQuicStream, QuicReads } from './quic-reads.ts'
+import { isYamuxStream, YamuxReads } from './yamux-reads.ts'
+import type { ReadHold, ReadHoldInit } from './paused-reads.ts'
+import type { Stream } from '@libp2p/interface'
 
-export interface ReadHold {
-  /**
-   * So many bytes wait for the reader
-   */
-  hold(waiting: number): void
-  release(): void
-
-  /**
-   * Leave nothing behind
-   */
-  restore(): void
-}
-
-export interface ReadHoldInit {
-  /**
-   * How many bytes may be under way after `hold` was called, where that can be chosen
-   */
-  window: number
-
-  /**
-   * The stream has not ended, reading has failed - which QUIC streams report as an
-   * end
-   */
-  onError(err: Error): void
-}
-
-type YamuxStream = Stream & { sendWindowUpdate(): void, maxStreamWindowSize?: number }
-type PausableStream = Stream & { sendPause?(): void, sendResume?(): void }
-type QuicStream = Stream & { readFromStream(): Promise<void>, onData(data: unknown): void, onRemoteCloseWrite(): void }
+export type { ReadHold } from './paused-reads.ts'
 
 export function holdReads (stream: Stream, init: ReadHoldInit): ReadHold {
   if (isYamuxStream(stream)) {
-    return new YamuxHold(stream, init)
+    return new YamuxReads(stream, init)
   }
 
-  return isQuicStream(stream) ? new QuicHold(stream, init) : new PauseHold(stream)
-}
-
-function isYamuxStream (stream: Stream): stream is YamuxStream {
-  return typeof (stream as Partial<YamuxStream>).sendWindowUpdate === 'function'
-}
-
-function isQuicStream (stream: Stream): stream is QuicStream {
-  return typeof (stream as Partial<QuicStream>).readFromStream === 'function'
-}
-
-function canReceive (stream: Stream): boolean {
-  return stream.status === 'open' && stream.remoteWriteStatus === 'writable'
-}
-
-class YamuxHold implements ReadHold {
-  #isHeld = false
-  readonly #maxWindow?: number
-  readonly #stream: YamuxStream
-  readonly #updates: Override<Pick<YamuxStream, 'sendWindowUpdate'>>
-
-  constructor (stream: YamuxStream, { window }: ReadHoldInit) {
-    this.#stream = stream
-    this.#updates = override<Pick<YamuxStream, 'sendWindowUpdate'>>(stream, {
-      sendWindowUpdate: () => {
-        if (!this.#isHeld) {
-          this.#updates.original.sendWindowUpdate.call(stream)
-        }
-      }
-    })
-
-    if (stream.maxStreamWindowSize != null && stream.maxStreamWindowSize > window) {
-      this.#maxWindow = stream.maxStreamWindowSize
-      stream.maxStreamWindowSize = window
-    }
-  }
-
-  hold (): void {
-    this.#isHeld = true
-  }
-
-  release (): void {
-    if (!this.#isHeld) {
-      return
-    }
-
-    this.#isHeld = false
-
-    if (canReceive(this.#stream)) {
-      this.#stream.sendWindowUpdate()
-    }
-  }
-
-  restore (): void {
-    this.release()
-    this.#updates.restore()
-
-    if (this.#maxWindow != null) {
-      this.#stream.maxStreamWindowSize = this.#maxWindow
-    }
-  }
-}
-
-/**
- * What ends the loop that reads from a QUIC stream, which takes it for the stream
- * being closed because of the code
- */
-const PARK = Object.assign(new Error('Reading is held'), { code: 'Unknown' })
-
-class QuicHold implements ReadHold {
-  #isHeld = false
-  #isParking = false
-  #isParked = false
-  #reads?: Override<Pick<QuicStream, 'onData' | 'onRemoteCloseWrite'>>
-  readonly #stream: QuicStream
-  readonly #log: Override<Pick<QuicStream, 'log'>>
-
-  constructor (stream: QuicStream, { onError }: ReadHoldInit) {
-    this.#stream = stream
-    this.#log = override<Pick<QuicStream, 'log'>>(stream, { log: spyOnErrors(stream.log, onError) })
-  }
-
-  hold (): void {
-    this.#isHeld = true
-
-    // not before there was data: until then the methods may be those of a
-    // negotiation, which puts back what it found
-    this.#reads ??= this.#override()
-  }
-
-  release (): void {
-    this.#isHeld = false
-
-    if (this.#isParked) {
-      this.#isParked = false
-
-      if (canReceive(this.#stream)) {
-        void this.#stream.readFromStream()
-      }
-    }
-  }
-
-  restore (): void {
-    this.release()
-    this.#reads?.restore()
-    this.#log.restore()
-  }
-
-  #override (): Override<Pick<QuicStream, 'onData' | 'onRemoteCloseWrite'>> {
-    const stream = this.#stream
-    const reads = override<Pick<QuicStream, 'onData' | 'onRemoteCloseWrite'>>(stream, {
-      onData: data => {
-        reads.original.onData.call(stream, data)
-
-        if (this.#isHeld && canReceive(stream)) {
-          this.#isParking = true
-
-          throw PARK
-        }
-      },
-
-      onRemoteCloseWrite: () => {
-        if (this.#isParking) {
-          this.#isParking = false
-          this.#isParked = true
-        } else {
-          reads.original.onRemoteCloseWrite.call(stream)
-        }
-      }
-    })
-
-    return reads
-  }
-}
-
-/**
- * The only place where a QUIC stream says that it was reset, or that the connection
- * was lost, is its log - to everybody else it is the end of the data
- */
-function spyOnErrors (log: Logger, onError: (err: Error) => void): Logger {
-  return Object.assign((formatter: any, ...args: any[]) => { log(formatter, ...args) }, log, {
-    trace: (formatter: any, ...args: any[]) => {
-      if (args[0] instanceof Error && args[0] !== PARK) {
-        onError(args[0])
-      }
-
-      log.trace(formatter, ...args)
-    }
-  })
-}
-
-/**
- * mplex has no way to make the peer wait. So a stream is aborted when as much has
- * arrived meanwhile as would have been too much for one that is paused.
- */
-class PauseHold implements ReadHold {
-  #heldAt?: number
-  readonly #stream: PausableStream
-
-  constructor (stream: PausableStream) {
-    this.#stream = stream
-  }
-
-  hold (waiting: number): void {
-    const { maxReadBufferLength } = this.#stream
-
-    if (this.#heldAt == null) {
-      this.#heldAt = waiting
-      this.#stream.sendPause?.()
-    } else if (waiting - this.#heldAt > maxReadBufferLength) {
-      this.#stream.abort(new StreamBufferError(`The reader is ${waiting} bytes behind, and the peer has sent more than ${maxReadBufferLength} of them when it should have waited`))
-    }
-  }
-
-  release (): void {
-    if (this.#heldAt != null) {
-      this.#heldAt = undefined
-
-      if (canReceive(this.#stream)) {
-        this.#stream.sendResume?.()
-      }
-    }
-  }
-
-  restore (): void {
-    this.release()
-  }
+  return isQuicStream(stream) ? new QuicReads(stream, init) : new PausedReads(stream)
 }

@@ -1,14 +1,25 @@
 /**
- * Tells those who begin to listen to a stream what has happened by then.
+ * What upstream does: a stream announces its end, and that it is closed, when that
+ * happens, and never again (@libp2p/utils 7, src/abstract-message-stream.ts). Who listens
+ * later, `for await` among them, waits for ever, or mistakes a reset for a clean end, as
+ * byteStream() does.
  *
- * libp2p announces the end of a stream, and its being closed, when it happens. A reader
- * that comes later, `for await` among them, waits for ever, or mistakes a reset for a
- * clean end. Where the handshake and the first data travel together, what the other end
- * does comes a round trip earlier than programs that were written for libp2p expect.
+ * Where: https://github.com/libp2p/js-libp2p/blob/main/packages/utils/src/abstract-message-stream.ts,
+ * test/interop/upstream/js-libp2p-lost-fin.md
+ *
+ * How it is detected: `maybeDispatchEnd`, which not all versions have, says that a stream
+ * has come to its end once there is nothing left to read. The rest is public.
+ *
+ * Without it: where the handshake and the first data travel together, what the other end
+ * does comes a round trip earlier than programs that were written for libp2p expect, and
+ * those that begin to read then hang.
+ *
+ * Until: `for await`, and whoever listens for `remoteCloseWrite`, `end` or `close`, is told
+ * what has happened before.
  *
  * Whoever comes late is told once, after the data. The state of the stream is as ever,
  * apart from a turn of the event loop in which one that has failed does not seem to have
- * come to its end, as byteStream() of `@libp2p/utils` does not look for errors then.
+ * come to its end, as byteStream() does not look for errors then.
  */
 import { StreamCloseEvent } from '@libp2p/interface'
 import { nextTurn } from '../util/next-turn.ts'
@@ -16,10 +27,6 @@ import { override } from '../util/override.ts'
 import type { Stream } from '@libp2p/interface'
 import type { Uint8ArrayList } from 'uint8arraylist'
 
-/**
- * Says that a stream has come to its end, once there is nothing left to read. A
- * method of `AbstractMessageStream` from `@libp2p/utils`, older ones do not have it.
- */
 export type EndingStream = Stream & { maybeDispatchEnd?(): void }
 
 interface Ending {

@@ -1,11 +1,21 @@
 /**
- * Keeps protocol handlers of this node from missing the end of a stream.
+ * What upstream does: a dialer that sends the handshake, its data and the FIN in one go is
+ * within its rights, as go-libp2p and rust-libp2p do. But a listener updates its peer store
+ * between the negotiation and the call of the handler (libp2p 3, src/connection.ts), and a
+ * FIN that comes before the handler listens is lost, see late-listeners.ts. What came with
+ * the handshake cannot be given back to a stream that has ended.
  *
- * A dialer that sends the handshake, its data and the FIN in one go is within its
- * rights. But libp2p announces the FIN when it arrives, and that may be before the
- * handler listens: libp2p updates the peer store between the negotiation and
- * calling it, and the handler may take its time as well. So handlers of inbound streams
- * may come late.
+ * Where: https://github.com/libp2p/js-libp2p/blob/main/packages/libp2p/src/connection.ts,
+ * test/interop/upstream/js-libp2p-lost-fin.md
+ *
+ * How it is detected: it is not. Inbound streams are found with muxer-access.ts, and
+ * `maybeDispatchEnd` is feature-detected.
+ *
+ * Without it: such requests are not answered. Where the muxer cannot be reached the node
+ * does not say that it guards its handlers, so that dialers hold the FIN back.
+ *
+ * Until: what ends late-listeners.ts, and data that came with the handshake is given back
+ * before the end is announced.
  */
 import { LISTENER_GUARD_PROTOCOL } from '../constants.ts'
 import { LateListeners } from './late-listeners.ts'

@@ -1,21 +1,25 @@
-import type { Connection, Stream, StreamMuxer } from '@libp2p/interface'
-import type { AbstractStream } from '@libp2p/utils'
-
 /**
- * A stream whose muxer hands data in and takes it out through the methods of
- * `AbstractStream` from `@libp2p/utils`, as those of yamux, mplex, QUIC, WebRTC
- * and WebTransport do.
- */
-export type MuxedStream = Stream & Pick<AbstractStream, 'onData' | 'onRemoteCloseWrite' | 'onTransportClosed' | 'sendCloseRead' | 'sendCloseWrite'>
-
-const METHODS: Array<keyof MuxedStream> = ['onData', 'onRemoteCloseWrite', 'onTransportClosed', 'sendCloseRead', 'sendCloseWrite']
-
-/**
- * The muxer of a connection, which libp2p's `Connection` keeps in a field that is
- * only private to TypeScript - or undefined where there is none.
+ * What upstream does: the muxer of a connection is in a field of libp2p's `Connection`
+ * that is only private to TypeScript (libp2p 3, src/connection.ts). Without it there is
+ * no way to get a stream that libp2p has not negotiated, to see the streams that a peer
+ * opens before libp2p negotiates them, or to tell that the muxer of an open connection is
+ * closed.
  *
- * This is the only place that reaches behind the public interfaces of libp2p.
- * Where it finds nothing, streams are opened by `connection.newStream`.
+ * Where: https://github.com/libp2p/js-libp2p/blob/main/packages/libp2p/src/connection.ts,
+ * test/interop/upstream/js-libp2p-hidden.md
+ *
+ * How it is detected: the field has the methods and the state of a `StreamMuxer`.
+ *
+ * Without it: `connection.newStream` opens all streams, this node does not say that it
+ * guards its handlers, and a connection whose muxer is closed is found by its error.
+ *
+ * Until: a connection opens streams without negotiating them, or what ends
+ * muxed-stream.ts.
+ */
+import type { Connection, StreamMuxer } from '@libp2p/interface'
+
+/**
+ * The muxer of a connection, or undefined where there is none, or none that can be reached
  */
 export function getMuxer (connection: Connection): StreamMuxer | undefined {
   const { muxer } = connection as { muxer?: Partial<StreamMuxer> }
@@ -30,31 +34,4 @@ export function getMuxer (connection: Connection): StreamMuxer | undefined {
  */
 export function isMuxerClosed (connection: Connection): boolean {
   return getMuxer(connection)?.status === 'closed'
-}
-
-/**
- * How many outbound streams the muxer of the connection allows, which yamux keeps in
- * fields like the above - Infinity where it does not say, and then refuses itself
- *
- * @see https://github.com/libp2p/js-libp2p/blob/main/packages/stream-multiplexer-yamux/src/muxer.ts
- */
-export function getMaxOutboundStreams (connection: Connection): number {
-  const muxer = getMuxer(connection) as { maxOutboundStreams?: unknown, config?: { maxOutboundStreams?: unknown } } | undefined
-  const max = muxer?.maxOutboundStreams ?? muxer?.config?.maxOutboundStreams
-
-  return typeof max === 'number' ? max : Infinity
-}
-
-/**
- * The streams of a muxer cannot carry the handshake
- */
-export class UnsuitedMuxerError extends Error {
-  override name = 'UnsuitedMuxerError'
-}
-
-/**
- * Whether the stream itself can carry the handshake
- */
-export function isMuxedStream (stream: Stream): stream is MuxedStream {
-  return METHODS.every(method => typeof (stream as Partial<MuxedStream>)[method] === 'function')
 }

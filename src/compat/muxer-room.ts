@@ -1,10 +1,33 @@
-import { getMaxOutboundStreams } from './muxer-access.ts'
+/**
+ * What upstream does: a muxer has a limit for the streams of a connection, whoever opens
+ * them - yamux allows 1,000 outbound ones (@libp2p/yamux 8, src/muxer.ts). It keeps that
+ * to itself, and throws when one more is asked for.
+ *
+ * Where: https://github.com/libp2p/js-libp2p/blob/main/packages/stream-multiplexer-yamux/src/muxer.ts,
+ * test/interop/upstream/js-libp2p-hidden.md
+ *
+ * How it is detected: the muxer, or its `config`, has a number `maxOutboundStreams`.
+ *
+ * Without it: calls do not wait for room on the muxer, and are rejected as by stock.
+ *
+ * Until: `StreamMuxer` says how many streams it has room for.
+ */
 import { onceClosed } from '../util/streams.ts'
+import { getMuxer } from './muxer-access.ts'
 import type { Connection, Stream } from '@libp2p/interface'
 
 /**
- * Muxers have limits of their own, as yamux with 1,000 outbound streams. All of them
- * count, whoever has opened them.
+ * How many outbound streams the muxer of the connection allows
+ */
+function maxStreamsOn (connection: Connection): number {
+  const muxer = getMuxer(connection) as { maxOutboundStreams?: unknown, config?: { maxOutboundStreams?: unknown } } | undefined
+  const max = muxer?.maxOutboundStreams ?? muxer?.config?.maxOutboundStreams
+
+  return typeof max === 'number' ? max : Infinity
+}
+
+/**
+ * Sees when streams of muxers that are full are closed
  */
 export class MuxerRoom {
   readonly #watched = new WeakSet<Stream>()
@@ -22,7 +45,7 @@ export class MuxerRoom {
    * not say
    */
   streamsLeft (connection: Connection): number {
-    const max = getMaxOutboundStreams(connection)
+    const max = maxStreamsOn(connection)
     const { streams } = connection
 
     // to look at each costs time, and that some are inbound does not matter yet

@@ -26,7 +26,7 @@ export class Echo {
   }
 
   /**
-   * Returns true once the echo is complete, throws as soon as it can not be one
+   * Returns true once the echo is complete, throws as soon as it cannot be one
    */
   receive (data: Uint8Array | Uint8ArrayList): boolean {
     this.rest.append(data)

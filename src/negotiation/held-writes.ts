@@ -17,8 +17,7 @@ import { FIN_LAG } from '../constants.ts'
 import { WriteQueue } from './write-queue.ts'
 import type { HeldFins } from '../compat/held-fins.ts'
 import type { EarlyWrites } from '../types.ts'
-import type { MuxedStream } from '../compat/muxer-access.ts'
-import type { StreamMethods } from '../compat/stream-hooks.ts'
+import type { HookedStream, MuxedStream } from '../compat/muxed-stream.ts'
 import type { AbortOptions, StreamMuxer } from '@libp2p/interface'
 import type { Uint8ArrayList } from 'uint8arraylist'
 
@@ -56,7 +55,7 @@ export interface HeldWritesInit {
   /**
    * The methods of the stream that send
    */
-  original: Pick<StreamMethods, 'send' | 'close' | 'sendCloseWrite'>
+  original: Pick<HookedStream, 'send' | 'close' | 'endWriting'>
 
   /**
    * Called when nothing is held back any longer, and once more when there is nothing
@@ -183,7 +182,7 @@ export class HeldWrites {
     }
 
     this.#fin = 'due'
-    this.#stream.writeStatus = 'closed'
+    this.#writes.end()
 
     return true
   }
@@ -191,7 +190,7 @@ export class HeldWrites {
   /**
    * The FIN is due: sends it, or sees to it that it will be sent
    */
-  async sendCloseWrite (options?: AbortOptions): Promise<void> {
+  async endWriting (options?: AbortOptions): Promise<void> {
     const { muxer, heldFins, original, seesEnd } = this.#init
 
     if (this.#phase === 'released' || this.#fin === 'leaving' || muxer.status !== 'open' || seesEnd()) {
@@ -199,7 +198,7 @@ export class HeldWrites {
         this.#finLeaves('sent')
       }
 
-      return original.sendCloseWrite.call(this.#stream, options)
+      return original.endWriting(options)
     }
 
     this.#fin = 'due'
@@ -341,7 +340,7 @@ export class HeldWrites {
 
   #sendWrites (): void {
     this.#hasWritten ||= this.#writes.length > 0
-    this.#writes.flush(data => this.#init.original.send.call(this.#stream, data))
+    this.#writes.flush(data => this.#init.original.send(data))
   }
 
   #sendFin (): void {
@@ -350,12 +349,12 @@ export class HeldWrites {
     }
 
     const stream = this.#stream
-    const { close, sendCloseWrite } = this.#init.original
+    const { original } = this.#init
 
     this.#finLeaves('leaving')
 
     // what was held has to leave first
-    const ending = stream.writeStatus === 'writable' ? close.call(stream) : sendCloseWrite.call(stream)
+    const ending = stream.writeStatus === 'writable' ? original.close() : original.endWriting()
 
     ending.catch(err => {
       stream.log.error('could not close the writable end - %e', err)

@@ -5,7 +5,7 @@
  * ```
  * dialer    \x13/multistream/1.0.0\n\x0c/echo/1.0.0\n
  * listener  \x13/multistream/1.0.0\n\x0c/echo/1.0.0\n   (it can speak it)
- * listener  \x13/multistream/1.0.0\n\x03na\n            (it can not)
+ * listener  \x13/multistream/1.0.0\n\x03na\n            (it cannot)
  * ```
  *
  * @see https://github.com/multiformats/multistream-select
@@ -48,7 +48,7 @@ export function encodeHandshake (protocol: string): Uint8Array {
 
 /**
  * Takes the next message off the front of the buffer - returns undefined while
- * there is less than a whole one in it. Throws as soon as what is there can not
+ * there is less than a whole one in it. Throws as soon as what is there cannot
  * become a message, so the buffer never has to hold more than one of them.
  */
 export function takeMessage (buffer: Uint8ArrayList): string | undefined {

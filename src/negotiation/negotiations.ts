@@ -7,11 +7,12 @@ import { LISTENER_GUARD_PROTOCOL, NEGOTIATION_TIMEOUT } from '../constants.ts'
 import { Deadlines } from '../util/deadlines.ts'
 import { HeldFins } from '../compat/held-fins.ts'
 import { probeListener } from './listener-probe.ts'
-import { getMuxer, isMuxedStream, UnsuitedMuxerError } from '../compat/muxer-access.ts'
+import { isMuxedStream, UnsuitedMuxerError } from '../compat/muxed-stream.ts'
+import { getMuxer } from '../compat/muxer-access.ts'
 import { untilNextTurn } from '../util/next-turn.ts'
 import { OptimisticNegotiation } from './optimistic-negotiation.ts'
 import { optionFor } from '../options.ts'
-import { toError } from '../compat/to-error.ts'
+import { toError } from '../util/to-error.ts'
 import type { EarlyWrites } from '../types.ts'
 import type { KnownProtocols } from './known-protocols.ts'
 import type { Metrics } from '../metrics.ts'
@@ -98,7 +99,7 @@ export class Negotiations {
     const { promise, resolve, reject } = Promise.withResolvers<'identified' | 'confirmed'>()
     let trusted = false
 
-    // it is not awaited if the handshake can not be sent
+    // it is not awaited if the handshake cannot be sent
     promise.catch(() => {})
 
     const onClose = (evt: StreamCloseEvent): void => {

@@ -25,13 +25,11 @@ import { HeldWrites } from './held-writes.ts'
 import { LateListeners } from '../compat/late-listeners.ts'
 import { encodeHandshake } from './multistream-select.ts'
 import { nextTurn } from '../util/next-turn.ts'
-import { hookStream } from '../compat/stream-hooks.ts'
+import { HookedStream } from '../compat/muxed-stream.ts'
 import { closeStream } from '../compat/stream-close.ts'
 import type { Deadlines } from '../util/deadlines.ts'
 import type { HeldWritesInit } from './held-writes.ts'
-import type { MuxedStream } from '../compat/muxer-access.ts'
-import type { Override } from '../util/override.ts'
-import type { StreamMethods } from '../compat/stream-hooks.ts'
+import type { MuxedStream } from '../compat/muxed-stream.ts'
 import type { AbortOptions, StreamCloseEvent } from '@libp2p/interface'
 
 /**
@@ -92,7 +90,7 @@ function prepend (handshake: Uint8Array, data: Uint8Array | Uint8ArrayList): Uin
 
 export class OptimisticNegotiation {
   #state: 'unsent' | 'expecting' | 'settled' | 'done' = 'unsent'
-  #receivedFin = false
+  #hasFin = false
   #timeout?: number
   #readClosed = false
   #sent?: PromiseWithResolvers<void>
@@ -100,7 +98,7 @@ export class OptimisticNegotiation {
   readonly #handshake: Uint8Array
   readonly #stream: MuxedStream
   readonly #init: OptimisticNegotiationInit
-  readonly #hooks: Override<StreamMethods>
+  readonly #hooked: HookedStream
   readonly #held: HeldWrites
   readonly #lateListeners: LateListeners
   readonly #cancelFlush: () => void
@@ -111,20 +109,20 @@ export class OptimisticNegotiation {
     this.#handshake = encodeHandshake(init.protocol)
     this.#echo = new Echo(init.protocol, this.#handshake)
 
-    this.#hooks = hookStream(stream, {
+    this.#hooked = new HookedStream(stream, {
       send: data => this.#send(data),
       close: async options => this.#close(options),
-      onData: data => { this.#onData(data) },
-      onRemoteCloseWrite: () => { this.#onRemoteCloseWrite() },
-      onTransportClosed: err => { this.#onTransportClosed(err) },
-      sendCloseRead: async options => this.#sendCloseRead(options),
-      sendCloseWrite: init.held.seesEnd() ? undefined : async options => this.#held.sendCloseWrite(options)
+      received: data => { this.#received(data) },
+      receivedFin: () => { this.#receivedFin() },
+      lost: err => { this.#lost(err) },
+      stopReading: async options => this.#stopReading(options),
+      endWriting: init.held.seesEnd() ? undefined : async options => this.#held.endWriting(options)
     })
 
     this.#held = new HeldWrites(stream, {
       ...init.held,
       protocol: init.protocol,
-      original: this.#hooks.original,
+      original: this.#hooked,
       onChange: () => { this.#finish() }
     })
 
@@ -197,7 +195,7 @@ export class OptimisticNegotiation {
     this.#cancelFlush()
     this.#held.handshakeSent()
 
-    return this.#hooks.original.send.call(this.#stream, data)
+    return this.#hooked.send(data)
   }
 
   #send (data: Uint8Array | Uint8ArrayList): boolean {
@@ -210,7 +208,7 @@ export class OptimisticNegotiation {
     // where this throws, nothing has been sent
     const sent = this.#state === 'unsent'
       ? this.#sendHandshake(prepend(this.#handshake, data))
-      : this.#hooks.original.send.call(this.#stream, data)
+      : this.#hooked.send(data)
 
     this.#held.written()
 
@@ -222,14 +220,14 @@ export class OptimisticNegotiation {
     this.flush()
 
     if (!this.#held.close()) {
-      await closeStream(this.#stream, async () => this.#hooks.original.close.call(this.#stream, options))
+      await closeStream(this.#stream, async () => this.#hooked.close(options))
     }
   }
 
-  #onData (data: Uint8Array | Uint8ArrayList): void {
+  #received (data: Uint8Array | Uint8ArrayList): void {
     if (!this.#isOpen()) {
       this.#held.answered()
-      this.#hooks.original.onData.call(this.#stream, data)
+      this.#hooked.received(data)
       return
     }
 
@@ -249,7 +247,7 @@ export class OptimisticNegotiation {
     this.#settle()
 
     if (this.#readClosed) {
-      this.#stream.sendCloseRead().catch(err => {
+      this.#stopReading().catch(err => {
         this.#stream.log.error('could not close the readable end - %e', err)
       })
     }
@@ -259,11 +257,11 @@ export class OptimisticNegotiation {
     this.#finish()
 
     if (this.#echo.rest.byteLength > 0) {
-      this.#stream.onData(this.#echo.rest)
+      this.#received(this.#echo.rest)
     }
 
-    if (this.#receivedFin) {
-      this.#stream.onRemoteCloseWrite()
+    if (this.#hasFin) {
+      this.#receivedFin()
     }
   }
 
@@ -274,34 +272,34 @@ export class OptimisticNegotiation {
     }
   }
 
-  #onRemoteCloseWrite (): void {
+  #receivedFin (): void {
     if (!this.#isOpen()) {
       this.#held.answered()
-      this.#hooks.original.onRemoteCloseWrite.call(this.#stream)
+      this.#hooked.receivedFin()
       return
     }
 
     // a muxer that finds the FIN in the frame that ends the echo may say so
     // before it hands in the data
-    this.#receivedFin = true
+    this.#hasFin = true
 
     queueMicrotask(() => {
       this.#refuse(new StreamClosedError(`The peer ended the stream before it had answered the handshake of ${this.#init.protocol}`))
     })
   }
 
-  #onTransportClosed (err?: Error): void {
+  #lost (err?: Error): void {
     if (this.#isOpen()) {
       // a reader must not mistake this for the end of the answer
       err ??= new ConnectionClosedError(`The connection was closed before the peer had answered the handshake of ${this.#init.protocol}`)
     }
 
-    this.#hooks.original.onTransportClosed.call(this.#stream, err)
+    this.#hooked.lost(err)
   }
 
-  async #sendCloseRead (options?: AbortOptions): Promise<void> {
+  async #stopReading (options?: AbortOptions): Promise<void> {
     if (!this.#isOpen()) {
-      return this.#hooks.original.sendCloseRead.call(this.#stream, options)
+      return this.#hooked.stopReading(options)
     }
 
     // a muxer may not hand in any data after this, and a listener that cannot
@@ -367,7 +365,7 @@ export class OptimisticNegotiation {
   #finish (): void {
     if (this.#state === 'settled' && this.#held.isDone) {
       this.#state = 'done'
-      this.#hooks.restore()
+      this.#hooked.restore()
       this.#init.onDone()
     }
 

@@ -6,26 +6,20 @@
  */
 import { StreamBufferError } from '@libp2p/interface'
 import { Uint8ArrayList } from 'uint8arraylist'
-import { override } from '../util/override.ts'
-import type { MuxedStream } from '../compat/muxer-access.ts'
-import type { Override } from '../util/override.ts'
-
-interface Events {
-  safeDispatchEvent(type: string, detail?: CustomEventInit): boolean
-}
+import { FullStream } from '../compat/full-stream.ts'
+import type { Stream } from '@libp2p/interface'
 
 export class WriteQueue {
   #bytes = 0
 
   /**
-   * Whether the muxer cannot take more, apart from what is held
+   * As long as there are writes
    */
-  #muxerNeedsDrain = false
-  #events?: Override<Events>
+  #full?: FullStream
   readonly #writes: Uint8ArrayList[] = []
-  readonly #stream: MuxedStream
+  readonly #stream: Stream
 
-  constructor (stream: MuxedStream) {
+  constructor (stream: Stream) {
     this.#stream = stream
   }
 
@@ -41,10 +35,7 @@ export class WriteQueue {
     const stream = this.#stream
     const write = new Uint8ArrayList(data)
 
-    if (this.length === 0) {
-      this.#fill()
-    }
-
+    this.#full ??= new FullStream(stream, () => this.#bytes)
     this.#writes.push(write)
     this.#bytes += write.byteLength
 
@@ -56,17 +47,22 @@ export class WriteQueue {
   }
 
   /**
+   * There are no more writes behind those that wait
+   */
+  end (): void {
+    this.#full?.end()
+  }
+
+  /**
    * Send all that waits
    */
   flush (send: (data: Uint8ArrayList) => unknown): void {
     const stream = this.#stream
-    const writes = this.#writes.splice(0)
+    const writes = this.#take()
 
     if (writes.length === 0) {
       return
     }
-
-    this.#drain()
 
     try {
       writes.forEach(send)
@@ -81,43 +77,14 @@ export class WriteQueue {
   }
 
   clear (): void {
-    if (this.#writes.splice(0).length > 0) {
-      this.#drain()
-    }
+    this.#take()
   }
 
-  #fill (): void {
-    const stream = this.#stream
-    const { writeBufferLength } = stream
-
-    this.#muxerNeedsDrain = stream.writableNeedsDrain
-    stream.writableNeedsDrain = true
-    Object.defineProperty(stream, 'writeBufferLength', { configurable: true, get: () => this.#bytes + (this.#muxerNeedsDrain ? writeBufferLength : 0) })
-
-    this.#events = override<Events>(stream, {
-      safeDispatchEvent: (type, detail) => {
-        if (type !== 'drain') {
-          return this.#events?.original.safeDispatchEvent.call(stream, type, detail) === true
-        }
-
-        // the muxer can take more, but what is held stays held
-        this.#muxerNeedsDrain = false
-
-        return true
-      }
-    })
-  }
-
-  #drain (): void {
-    const stream = this.#stream
-
+  #take (): Uint8ArrayList[] {
     this.#bytes = 0
-    this.#events?.restore()
-    delete (stream as Partial<typeof stream>).writeBufferLength
+    this.#full?.restore()
+    this.#full = undefined
 
-    if (stream.status === 'open') {
-      stream.writableNeedsDrain = this.#muxerNeedsDrain
-      stream.writeStatus = 'writable'
-    }
+    return this.#writes.splice(0)
   }
 }

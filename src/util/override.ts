@@ -13,7 +13,7 @@ export interface Override<T> {
 }
 
 /**
- * Replace methods on one object
+ * Replace methods, or fields, of one object
  */
 export function override <T extends object> (target: T, replacements: T): Override<T> {
   const original = {} as T

@@ -9,6 +9,7 @@
  */
 import { ConnectionClosedError, DialError, UnexpectedPeerError } from '@libp2p/interface'
 import { raceSignal } from 'race-signal'
+import { closeSocketOf, leavesSocketsOpen, untilTimeout } from '../../compat/websocket-close.ts'
 import { DialDeniedError } from '../../errors.ts'
 import { Deadline } from '../deadline.ts'
 import { transportOf } from '../../transport-of.ts'
@@ -28,13 +29,6 @@ export interface DialAddressOptions extends AbortOptions, ProgressOptions<OpenCo
    */
   timeout: number
 }
-
-/**
- * @libp2p/websockets leaves sockets open: one that it waits for when the signal
- * aborts, one whose upgrade has failed, and, as the code 1006 that it wants to close
- * it with is not for applications to use, one whose connection is aborted
- */
-const LEAVES_OPEN = ['ws', 'wss']
 
 export async function dialAddress (components: StreamOpenerComponents, target: BulkAddress, options: DialAddressOptions): Promise<Connection> {
   const { connectionGater } = components
@@ -69,22 +63,14 @@ async function dial ({ transportManager, upgrader }: StreamOpenerComponents, { a
     throw new DialError('The node has no transport for the address')
   }
 
-  const leavesOpen = LEAVES_OPEN.includes(name)
+  const leavesOpen = leavesSocketsOpen(name)
 
   const common = {
     onProgress,
     upgrader: closingUpgrader(upgrader, signal, leavesOpen)
   }
 
-  if (leavesOpen) {
-    // what it hands to p-event: other than after an abort it closes a socket then
-    // that nobody has answered on
-    const untilTimeout = { ...common, signal: new AbortController().signal, timeout }
-
-    return transport.dial(addr, untilTimeout)
-  }
-
-  return transport.dial(addr, { ...common, signal })
+  return transport.dial(addr, { ...common, ...leavesOpen ? untilTimeout(timeout) : { signal } })
 }
 
 /**
@@ -94,7 +80,7 @@ async function dial ({ transportManager, upgrader }: StreamOpenerComponents, { a
 function closingUpgrader (upgrader: Upgrader, signal: AbortSignal, leavesOpen: boolean): Upgrader {
   const upgradeOutbound = async (maConn: MultiaddrConnection, options: Parameters<Upgrader['upgradeOutbound']>[1]): Promise<Connection> => {
     if (leavesOpen) {
-      maConn.addEventListener('close', () => { closeSocket(maConn) }, { once: true })
+      closeSocketOf(maConn)
     }
 
     try {
@@ -109,10 +95,6 @@ function closingUpgrader (upgrader: Upgrader, signal: AbortSignal, leavesOpen: b
   }
 
   return Object.assign(Object.create(upgrader), { upgradeOutbound })
-}
-
-function closeSocket (maConn: MultiaddrConnection & { sendClose?(): Promise<void> }): void {
-  maConn.sendClose?.().catch(err => { maConn.log.error('could not close the socket - %e', err) })
 }
 
 /**

@@ -1,5 +1,5 @@
 import { BulkTransferError } from '../../errors.ts'
-import { toError } from '../../compat/to-error.ts'
+import { toError } from '../../util/to-error.ts'
 
 /**
  * What the sending and the receiving end report alike

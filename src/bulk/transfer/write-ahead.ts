@@ -1,7 +1,7 @@
 import { Uint8ArrayList } from 'uint8arraylist'
+import { hasFrames } from '../../compat/frames.ts'
 import { nextTurn } from '../../util/next-turn.ts'
 import type { Stream } from '@libp2p/interface'
-import type { AbstractStream } from '@libp2p/utils'
 
 /**
  * Smaller chunks are copied into blocks
@@ -63,8 +63,7 @@ export class WriteAhead {
     this.#limit = Math.max(1, Math.min(init.highWaterMark, Math.floor((stream.maxWriteBufferLength ?? Infinity) / 2)))
     this.#maxBatch = Math.min(this.#limit, MAX_BATCH)
 
-    // those of yamux say how much fits into one
-    this.#hasFrames = (stream as Partial<AbstractStream>).maxMessageSize != null
+    this.#hasFrames = hasFrames(stream)
 
     stream.addEventListener('drain', this.#onDrain)
   }

@@ -8,7 +8,7 @@ function isEvent (thrown: unknown): thrown is StreamCloseEvent {
 /**
  * What was thrown, or is the reason of a signal, as an Error. Applications abort with
  * whatever they like, and libp2p rejects `stream.close()` with the event that the
- * stream was closed with.
+ * stream was closed with, see compat/stream-close.ts.
  */
 export function toError (thrown: unknown): Error {
   if (thrown instanceof Error) {

@@ -1,0 +1,81 @@
+/**
+ * What upstream does: whether a stream can take more is a matter of its muxer alone.
+ * `writableNeedsDrain`, `writeBufferLength`, `writeStatus` and the `drain` event of a
+ * stream (@libp2p/utils 7, src/abstract-message-stream.ts) are public, but only to be
+ * read. What holds a write back cannot say so to whoever writes.
+ *
+ * Where: https://github.com/libp2p/js-libp2p/blob/main/packages/utils/src/abstract-message-stream.ts,
+ * test/interop/upstream/js-libp2p-hidden.md
+ *
+ * How it is detected: it is only used for streams with the methods of muxed-stream.ts,
+ * which are of the same class.
+ *
+ * Without it: writes that are held back would count for nothing, and memory would not be
+ * bounded by `maxWriteBufferLength`. So without it nothing is held back, libp2p negotiates.
+ *
+ * Until: streams can be corked, or what ends muxed-stream.ts.
+ */
+import { override } from '../util/override.ts'
+import type { Override } from '../util/override.ts'
+import type { Stream } from '@libp2p/interface'
+
+type Events = Pick<Stream, 'safeDispatchEvent'>
+
+/**
+ * A stream that seems full to its user, whatever its muxer can take
+ */
+export class FullStream {
+  /**
+   * Whether the muxer cannot take more either
+   */
+  #muxerNeedsDrain: boolean
+  readonly #stream: Stream
+  readonly #events: Override<Events>
+
+  /**
+   * `held` are the bytes that wait apart from those of the muxer
+   */
+  constructor (stream: Stream, held: () => number) {
+    const { writeBufferLength } = stream
+
+    this.#stream = stream
+    this.#muxerNeedsDrain = stream.writableNeedsDrain
+    stream.writableNeedsDrain = true
+    Object.defineProperty(stream, 'writeBufferLength', { configurable: true, get: () => held() + (this.#muxerNeedsDrain ? writeBufferLength : 0) })
+
+    this.#events = override<Events>(stream, {
+      safeDispatchEvent: (type, detail) => {
+        if (type !== 'drain') {
+          return this.#events.original.safeDispatchEvent.call(stream, type, detail)
+        }
+
+        // the muxer can take more, but what is held stays held
+        this.#muxerNeedsDrain = false
+
+        return true
+      }
+    })
+  }
+
+  /**
+   * It does not take more, and seems to have ended
+   */
+  end (): void {
+    this.#stream.writeStatus = 'closed'
+  }
+
+  /**
+   * It takes what its muxer does
+   */
+  restore (): void {
+    const stream = this.#stream
+
+    this.#events.restore()
+    delete (stream as Partial<Stream>).writeBufferLength
+
+    if (stream.status === 'open') {
+      stream.writableNeedsDrain = this.#muxerNeedsDrain
+      stream.writeStatus = 'writable'
+    }
+  }
+}

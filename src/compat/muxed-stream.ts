@@ -1,0 +1,161 @@
+/**
+ * What upstream does: a muxer hands what it receives to its streams, and a stream tells
+ * its muxer what to send, through methods that @libp2p/interface does not name:
+ * `onData`, `onRemoteCloseWrite`, `onTransportClosed`, `sendCloseRead` and
+ * `sendCloseWrite`. Streams of yamux, mplex, QUIC, WebRTC and WebTransport inherit them
+ * from @libp2p/utils 7 (src/abstract-stream.ts). No public method lets a program add a
+ * handshake to a stream that is in use, and take the answer out.
+ *
+ * Where: https://github.com/libp2p/js-libp2p/blob/main/packages/utils/src/abstract-stream.ts,
+ * test/interop/upstream/js-libp2p-hidden.md
+ *
+ * How it is detected: all of the methods are there.
+ *
+ * Without it: libp2p negotiates the streams of that muxer, which costs the round trip.
+ *
+ * Until: libp2p negotiates lazily itself (https://github.com/libp2p/specs/issues/643), or
+ * muxers take a handshake for `createStream`.
+ */
+import type { AbortOptions, Stream } from '@libp2p/interface'
+import type { AbstractStream } from '@libp2p/utils'
+import type { Uint8ArrayList } from 'uint8arraylist'
+
+export type MuxedStream = Stream & Pick<AbstractStream, 'onData' | 'onRemoteCloseWrite' | 'onTransportClosed' | 'sendCloseRead' | 'sendCloseWrite'>
+
+const METHODS: Array<keyof MuxedStream> = ['onData', 'onRemoteCloseWrite', 'onTransportClosed', 'sendCloseRead', 'sendCloseWrite']
+
+/**
+ * The streams of a muxer cannot carry the handshake
+ */
+export class UnsuitedMuxerError extends Error {
+  override name = 'UnsuitedMuxerError'
+}
+
+/**
+ * Whether the stream itself can carry the handshake
+ */
+export function isMuxedStream (stream: Stream): stream is MuxedStream {
+  return METHODS.every(method => typeof (stream as Partial<MuxedStream>)[method] === 'function')
+}
+
+/**
+ * What happens on a stream, and what it is asked for
+ */
+export interface StreamHooks {
+  send(data: Uint8Array | Uint8ArrayList): boolean
+  close(options?: AbortOptions): Promise<void>
+
+  /**
+   * The peer has sent something
+   */
+  received(data: Uint8Array | Uint8ArrayList): void
+
+  /**
+   * The peer has sent its FIN
+   */
+  receivedFin(): void
+
+  /**
+   * There is no connection any more
+   */
+  lost(err?: Error): void
+
+  /**
+   * Tell the peer that nobody reads
+   */
+  stopReading(options?: AbortOptions): Promise<void>
+
+  /**
+   * Send the FIN, which may go its own way
+   */
+  endWriting?(options?: AbortOptions): Promise<void>
+}
+
+/**
+ * Puts the hooks on one stream. Its own methods do what the stream did before.
+ *
+ * It is what `override` does, but each by its name: V8 does not optimise a loop over
+ * names, and that was the most expensive part of an open.
+ */
+export class HookedStream implements Required<StreamHooks> {
+  readonly #stream: MuxedStream
+  readonly #hooks: StreamHooks
+  readonly #send: MuxedStream['send']
+  readonly #close: MuxedStream['close']
+  readonly #onData: MuxedStream['onData']
+  readonly #onRemoteCloseWrite: MuxedStream['onRemoteCloseWrite']
+  readonly #onTransportClosed: MuxedStream['onTransportClosed']
+  readonly #sendCloseRead: MuxedStream['sendCloseRead']
+  readonly #sendCloseWrite: MuxedStream['sendCloseWrite']
+
+  constructor (stream: MuxedStream, hooks: StreamHooks) {
+    this.#stream = stream
+    this.#hooks = hooks
+    this.#send = stream.send
+    this.#close = stream.close
+    this.#onData = stream.onData
+    this.#onRemoteCloseWrite = stream.onRemoteCloseWrite
+    this.#onTransportClosed = stream.onTransportClosed
+    this.#sendCloseRead = stream.sendCloseRead
+    this.#sendCloseWrite = stream.sendCloseWrite
+
+    stream.send = hooks.send
+    stream.close = hooks.close
+    stream.onData = hooks.received
+    stream.onRemoteCloseWrite = hooks.receivedFin
+    stream.onTransportClosed = hooks.lost
+    stream.sendCloseRead = hooks.stopReading
+
+    if (hooks.endWriting != null) {
+      stream.sendCloseWrite = hooks.endWriting
+    }
+  }
+
+  send (data: Uint8Array | Uint8ArrayList): boolean {
+    return this.#send.call(this.#stream, data)
+  }
+
+  async close (options?: AbortOptions): Promise<void> {
+    return this.#close.call(this.#stream, options)
+  }
+
+  received (data: Uint8Array | Uint8ArrayList): void {
+    this.#onData.call(this.#stream, data)
+  }
+
+  receivedFin (): void {
+    this.#onRemoteCloseWrite.call(this.#stream)
+  }
+
+  lost (err?: Error): void {
+    this.#onTransportClosed.call(this.#stream, err)
+  }
+
+  async stopReading (options?: AbortOptions): Promise<void> {
+    return this.#sendCloseRead.call(this.#stream, options)
+  }
+
+  async endWriting (options?: AbortOptions): Promise<void> {
+    return this.#sendCloseWrite.call(this.#stream, options)
+  }
+
+  /**
+   * Put back what was there - apart from what somebody else has replaced since: that
+   * still calls these hooks, which have to pass it on
+   */
+  restore (): void {
+    const stream = this.#stream
+    const hooks = this.#hooks
+
+    stream.send = stream.send === hooks.send ? this.#send : stream.send
+    stream.close = stream.close === hooks.close ? this.#close : stream.close
+    stream.onData = stream.onData === hooks.received ? this.#onData : stream.onData
+    stream.onRemoteCloseWrite = stream.onRemoteCloseWrite === hooks.receivedFin ? this.#onRemoteCloseWrite : stream.onRemoteCloseWrite
+    stream.onTransportClosed = stream.onTransportClosed === hooks.lost ? this.#onTransportClosed : stream.onTransportClosed
+    stream.sendCloseRead = stream.sendCloseRead === hooks.stopReading ? this.#sendCloseRead : stream.sendCloseRead
+
+    if (stream.sendCloseWrite === hooks.endWriting) {
+      stream.sendCloseWrite = this.#sendCloseWrite
+    }
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * What connections and dials of stock libp2p get wrong
+ */
+import { execFile } from 'node:child_process'
+import { connect } from 'node:net'
+import { getCACertificates, setDefaultCACertificates } from 'node:tls'
+import { fileURLToPath } from 'node:url'
+import { webSockets } from '@libp2p/websockets'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { transportOf } from '../../src/index.ts'
+import { until } from '../support/bulk-data.ts'
+import { cert, key } from '../support/certificate.ts'
+import { addressOf, createStockNode, stopNodes } from '../support/nodes.ts'
+import { createSilentListener } from '../support/site.ts'
+import type { NodeInit, TransportName } from '../support/nodes.ts'
+import type { Connection, Libp2p } from '@libp2p/interface'
+
+const HELD = '/held/1.0.0'
+
+const certificates = getCACertificates('default')
+
+beforeAll(() => { setDefaultCACertificates([...certificates, cert]) })
+afterAll(() => { setDefaultCACertificates(certificates) })
+
+async function connectTo (transport: TransportName | undefined, init: NodeInit = {}): Promise<{ connection: Connection, listener: Libp2p }> {
+  const [dialer, listener] = await Promise.all([createStockNode(undefined), createStockNode(transport, init)])
+
+  onTestFinished(async () => stopNodes(dialer, listener))
+  await listener.handle(HELD, () => {})
+
+  return { connection: await dialer.dial(addressOf(listener)), listener }
+}
+
+interface WebSocketConnection {
+  maConn: { websocket: { readyState: number, close(): void } }
+}
+
+/**
+ * Runs a program of test/interop/upstream
+ */
+async function run (name: string): Promise<{ stdout: string, stderr: string, code: unknown }> {
+  const program = fileURLToPath(new URL(`../interop/upstream/${name}.ts`, import.meta.url))
+
+  return new Promise(resolve => {
+    execFile(process.execPath, [program], (err, stdout, stderr) => { resolve({ stdout, stderr, code: err?.code ?? 0 }) })
+  })
+}
+
+describe('a QUIC connection of stock that is lost', () => {
+  it('leaves every other stream open, else src/compat/quic-lost-streams.ts can go', async () => {
+    const { connection } = await connectTo('quic')
+    const streams = await Promise.all(Array.from({ length: 4 }, async () => connection.newStream(HELD)))
+
+    connection.abort(new Error('Lost'))
+    await until(() => connection.status !== 'open')
+    expect(connection.streams).toEqual([])
+    expect(streams.filter(({ status }) => status === 'open')).toHaveLength(2)
+  })
+})
+
+describe('WebSockets of stock', () => {
+  it('do not say that they came in over TLS, else src/compat/websocket-access.ts can go', async () => {
+    const { listener } = await connectTo(undefined, {
+      addresses: { listen: ['/ip4/127.0.0.1/tcp/0/tls/ws'] },
+      transports: [webSockets({ https: { key, cert } })]
+    })
+    await until(() => listener.getConnections().length > 0)
+    const [inbound] = listener.getConnections()
+
+    expect(inbound?.remoteAddr.toString()).not.toMatch(/\/(tls\/ws|wss)/)
+    expect(transportOf(inbound as Connection)).toBe('wss')
+  })
+
+  it('stay open when a dial is aborted while they wait, else src/compat/websocket-close.ts can go', async () => {
+    const dialer = await createStockNode(undefined)
+    const silent = await createSilentListener()
+
+    onTestFinished(async () => {
+      await silent.close()
+      await stopNodes(dialer)
+    })
+
+    const controller = new AbortController()
+    const dialing = dialer.dial(silent.addr.encapsulate('/ws'), { signal: controller.signal })
+    await until(() => silent.sockets.size === 1)
+    const [waiting] = silent.sockets
+    controller.abort()
+    await expect(dialing).rejects.toThrow(expect.objectContaining({ name: 'AbortError' }))
+
+    // one that was closed before this one is is gone by then
+    const another = connect({ host: '127.0.0.1', port: Number(silent.addr.getComponents()[1]?.value) })
+    await until(() => silent.sockets.size === 2)
+    const [later] = [...silent.sockets].filter(socket => socket !== waiting)
+    another.destroy()
+    await until(() => later?.closed === true)
+    expect(waiting?.closed).toBe(false)
+  })
+
+  it('stay open when their connection is aborted, else a part of src/compat/websocket-close.ts can go', async () => {
+    const { connection } = await connectTo('ws')
+    const { maConn: { websocket } } = connection as unknown as WebSocketConnection
+
+    connection.abort(new Error('Enough'))
+    expect(connection.status).toBe('aborted')
+    expect(websocket.readyState).toBe(WebSocket.OPEN)
+    websocket.close()
+  })
+})
+
+describe('a dial of stock', () => {
+  it('may join one that has ended, and is never settled, else src/compat/ended-dial.ts can go', async () => {
+    const { stdout } = await run('js-libp2p-ended-dial')
+
+    expect(stdout).toContain('nothing within 2 s')
+    // the last one is late enough
+    expect(stdout.trim().split('\n').at(-1)).toBe('13 connected')
+  })
+})
+
+describe('a stream of stock whose yamux connection is aborted in the same turn', () => {
+  it('ends the process, else src/compat/yamux-uncaught.ts can go', async () => {
+    const { code, stderr } = await run('js-libp2p-yamux-uncaught')
+
+    expect(code).toBe(1)
+    expect(stderr).toContain('StreamStateError: Cannot write to a stream that is closed')
+  })
+})

@@ -1,0 +1,90 @@
+/**
+ * What streams of stock libp2p do about a reader that is slow, and about a reset
+ */
+import { mplex } from '@libp2p/mplex'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { isQuicStream } from '../../src/compat/quic-reads.ts'
+import { isYamuxStream } from '../../src/compat/yamux-reads.ts'
+import { addressOf, createStockNode, stopNodes } from '../support/nodes.ts'
+import { bytes, closed, readAll } from '../support/streams.ts'
+import type { NodeInit, TransportName } from '../support/nodes.ts'
+import type { Stream } from '@libp2p/interface'
+
+const HELD = '/held/1.0.0'
+const KIB = 1024
+const MIB = 1024 * KIB
+
+/**
+ * What is to be seen comes at once, or never
+ */
+const PATIENCE = 20_000
+
+async function open (transport: TransportName, init: NodeInit = {}): Promise<{ outbound: Stream, remote: Stream }> {
+  const [dialer, listener] = await Promise.all([createStockNode(undefined, init), createStockNode(transport, init)])
+  const held = Promise.withResolvers<Stream>()
+
+  onTestFinished(async () => stopNodes(dialer, listener))
+  await listener.handle(HELD, stream => { held.resolve(stream) })
+
+  const connection = await dialer.dial(addressOf(listener))
+  const outbound = await connection.newStream(HELD)
+  outbound.send(bytes('hello'))
+
+  return { outbound, remote: await held.promise }
+}
+
+/**
+ * What becomes of a stream that is paused, with a peer that sends all that it may
+ */
+async function pauseBefore (length: number, { outbound, remote }: { outbound: Stream, remote: Stream }): Promise<unknown> {
+  const end = closed(remote)
+
+  remote.pause()
+  outbound.send(new Uint8Array(length))
+  const { error } = await end
+
+  return error
+}
+
+const tooMuch = expect.objectContaining({ name: 'StreamBufferError' })
+
+describe('a stream of stock that is paused has its peer send more than it will hold, else src/compat/hold-reads.ts can go,', () => {
+  it('over yamux, as its window does not depend on that, else src/compat/yamux-reads.ts can go', async () => {
+    const streams = await open('tcp')
+
+    // as 4 MiB are smaller than a window that has grown
+    streams.remote.maxReadBufferLength = 128 * KIB
+    expect(isYamuxStream(streams.remote)).toBe(true)
+    expect(await pauseBefore(256 * KIB, streams)).toEqual(tooMuch)
+  }, PATIENCE)
+
+  it('over QUIC, as it goes on reading, else src/compat/quic-reads.ts can go', async () => {
+    const streams = await open('quic')
+
+    expect(isQuicStream(streams.remote)).toBe(true)
+    expect(await pauseBefore(5 * MIB, streams)).toEqual(tooMuch)
+  }, PATIENCE)
+
+  it('over mplex, as it cannot tell the peer, else src/compat/paused-reads.ts can go', async () => {
+    expect(await pauseBefore(5 * MIB, await open('tcp', { streamMuxers: [mplex()] }))).toEqual(tooMuch)
+  }, PATIENCE)
+})
+
+describe('a stream of stock that is reset', () => {
+  it('fails to be read over yamux', async () => {
+    const { outbound, remote } = await open('tcp')
+    const received = readAll(outbound)
+
+    remote.abort(new Error('Enough'))
+    await expect(received).rejects.toThrow(expect.objectContaining({ name: 'StreamResetError' }))
+  }, PATIENCE)
+
+  it('has come to its end over QUIC, else src/compat/quic-resets.ts can go', async () => {
+    const { outbound, remote } = await open('quic')
+    const received = readAll(outbound)
+
+    remote.abort(new Error('Enough'))
+    expect((await received).byteLength).toBe(0)
+    expect(outbound.status).toBe('open')
+  }, PATIENCE)
+})

@@ -1,0 +1,16 @@
+import { turn } from '../support/bulk-data.ts'
+
+/**
+ * What came of a promise by now, and 100 turns of the event loop
+ */
+export async function outcomeOf (promise: Promise<unknown>): Promise<unknown> {
+  let outcome: unknown = 'nothing'
+
+  promise.then(value => { outcome = value }, err => { outcome = err })
+
+  for (let i = 0; i < 100; i++) {
+    await turn()
+  }
+
+  return outcome
+}
