@@ -5,7 +5,7 @@ import neostandard from 'neostandard'
 export default [
   ...neostandard({
     ts: true,
-    ignores: ['dist/**', 'bench/results/**', 'test/interop/.build/**']
+    ignores: ['dist/**', 'docs/**', 'bench/results/**', 'test/interop/.build/**']
   }),
   {
     rules: {
