@@ -245,4 +245,14 @@ describe.each(TRANSPORTS)('a listener over %s', transport => {
     expect(error).to.have.property('name', 'ProtocolError')
     expect(stream.readBufferLength).to.equal(0)
   })
+
+  it('that is silent does not keep its connection from being closed, as with stock', async () => {
+    play = () => {}
+
+    const stream = await openTrusting()
+    stream.send(bytes('request'))
+    await connection.close()
+    expect(connection.status).to.equal('closed')
+    expect(stream.status).to.not.equal('open')
+  })
 })
