@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import { transportOf } from '../../src/index.ts'
 import { until } from '../fixtures/bulk-data.ts'
 import { cert, key } from '../fixtures/certificate.ts'
-import { addressOf, createStockNode, stopNodes } from '../fixtures/nodes.ts'
+import { connectIdentified, createStockNode, stopNodes } from '../fixtures/nodes.ts'
 import { createSilentListener } from '../fixtures/site.ts'
 import type { NodeInit, TransportName } from '../fixtures/nodes.ts'
 import type { Connection, Libp2p } from '@libp2p/interface'
@@ -28,7 +28,7 @@ async function connectTo (transport: TransportName | undefined, init: NodeInit =
   onTestFinished(async () => stopNodes(dialer, listener))
   await listener.handle(HELD, () => {})
 
-  return { connection: await dialer.dial(addressOf(listener)), listener }
+  return { connection: await connectIdentified(dialer, listener), listener }
 }
 
 interface WebSocketConnection {
@@ -49,6 +49,9 @@ async function run (name: string): Promise<{ stdout: string, stderr: string, cod
 describe('a QUIC connection of stock that is lost', () => {
   it('leaves every other stream open, else src/compat/quic-lost-streams.ts can go', async () => {
     const { connection } = await connectTo('quic')
+
+    // those of identify are in the list as well
+    await until(() => connection.streams.length === 0)
     const streams = await Promise.all(Array.from({ length: 4 }, async () => connection.newStream(HELD)))
 
     connection.abort(new Error('Lost'))
@@ -64,7 +67,6 @@ describe('WebSockets of stock', () => {
       addresses: { listen: ['/ip4/127.0.0.1/tcp/0/tls/ws'] },
       transports: [webSockets({ https: { key, cert } })]
     })
-    await until(() => listener.getConnections().length > 0)
     const [inbound] = listener.getConnections()
 
     expect(inbound?.remoteAddr.toString()).not.toMatch(/\/(tls\/ws|wss)/)
