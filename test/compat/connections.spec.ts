@@ -7,6 +7,7 @@ import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { webSockets } from '@libp2p/websockets'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { isMuxerClosed } from '../../src/compat/closed-muxers.ts'
 import { transportOf } from '../../src/index.ts'
 import { until } from '../fixtures/bulk-data.ts'
 import { cert, key } from '../fixtures/certificate.ts'
@@ -58,6 +59,18 @@ describe('a QUIC connection of stock that is lost', () => {
     await until(() => connection.status !== 'open')
     expect(connection.streams).toEqual([])
     expect(streams.filter(({ status }) => status === 'open')).toHaveLength(2)
+  })
+})
+
+describe('a connection of stock', () => {
+  it('is kept when the peer closes its muxer, else src/compat/closed-muxers.ts can go', async () => {
+    const { connection, listener } = await connectTo('tcp')
+    const [back] = listener.getConnections() as Array<Connection & { muxer: { sendGoAway(reason: number): void } }>
+
+    back?.muxer.sendGoAway(0)
+    await until(() => isMuxerClosed(connection))
+    expect(connection.status).toBe('open')
+    await expect(connection.newStream(HELD)).rejects.toThrow(expect.objectContaining({ name: 'ConnectionClosedError' }))
   })
 })
 
