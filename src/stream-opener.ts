@@ -8,8 +8,8 @@ import { Intercept } from './intercept.ts'
 import { KnownProtocols } from './negotiation/known-protocols.ts'
 import { ListenerGuard } from './compat/listener-guard.ts'
 import { Metrics } from './metrics.ts'
+import { closeUseless, isMuxerClosed } from './compat/closed-muxers.ts'
 import { untilDialsAreForgotten } from './compat/ended-dial.ts'
-import { isMuxerClosed } from './compat/muxer-access.ts'
 import { Negotiations } from './negotiation/negotiations.ts'
 import { readCallOptions, readProtocols } from './options.ts'
 import { isBeforeFirstByte } from './outbound-stream.ts'
@@ -211,7 +211,7 @@ export class StreamOpener implements BulkStreams, Startable {
       this.#log('%p lost connection %s while a stream was opened, trying another one - %e', connection.remotePeer, connection.id, err)
     }
 
-    this.#closeUseless(connection.remotePeer)
+    closeUseless(this.#connectionManager.getConnections(connection.remotePeer), this.#log)
 
     await untilDialsAreForgotten()
 
@@ -229,19 +229,6 @@ export class StreamOpener implements BulkStreams, Startable {
     return connections.findLast(connection => connection.direct && isUsable(connection) && this.#bulk?.hasDialled(connection) !== true) ??
       connections.findLast(connection => connection.direct && isUsable(connection)) ??
       connections.find(isUsable)
-  }
-
-  /**
-   * A peer can close a muxer and leave the connection open (yamux: GoAway). libp2p
-   * keeps it, and would dial another one for each stream.
-   */
-  #closeUseless (peer: PeerId): void {
-    for (const connection of this.#connectionManager.getConnections(peer)) {
-      if (connection.status === 'open' && isMuxerClosed(connection)) {
-        this.#log('closing connection %s to %p, whose muxer is closed', connection.id, peer)
-        connection.close().catch(err => { connection.abort(err) })
-      }
-    }
   }
 
   async openBulkStream (peer: PeerId | Multiaddr | Multiaddr[], protocols: string | string[], options?: BulkStreamOptions): Promise<BulkStream> {

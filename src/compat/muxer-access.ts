@@ -28,10 +28,3 @@ export function getMuxer (connection: Connection): StreamMuxer | undefined {
     return muxer as StreamMuxer
   }
 }
-
-/**
- * Whether there can be no streams on the connection any more, though it may be open
- */
-export function isMuxerClosed (connection: Connection): boolean {
-  return getMuxer(connection)?.status === 'closed'
-}

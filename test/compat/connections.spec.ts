@@ -7,10 +7,11 @@ import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { webSockets } from '@libp2p/websockets'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { isMuxerClosed } from '../../src/compat/closed-muxers.ts'
 import { transportOf } from '../../src/index.ts'
 import { until } from '../support/bulk-data.ts'
 import { cert, key } from '../support/certificate.ts'
-import { addressOf, createStockNode, stopNodes } from '../support/nodes.ts'
+import { connectIdentified, createStockNode, stopNodes } from '../support/nodes.ts'
 import { createSilentListener } from '../support/site.ts'
 import type { NodeInit, TransportName } from '../support/nodes.ts'
 import type { Connection, Libp2p } from '@libp2p/interface'
@@ -28,7 +29,7 @@ async function connectTo (transport: TransportName | undefined, init: NodeInit =
   onTestFinished(async () => stopNodes(dialer, listener))
   await listener.handle(HELD, () => {})
 
-  return { connection: await dialer.dial(addressOf(listener)), listener }
+  return { connection: await connectIdentified(dialer, listener), listener }
 }
 
 interface WebSocketConnection {
@@ -49,6 +50,9 @@ async function run (name: string): Promise<{ stdout: string, stderr: string, cod
 describe('a QUIC connection of stock that is lost', () => {
   it('leaves every other stream open, else src/compat/quic-lost-streams.ts can go', async () => {
     const { connection } = await connectTo('quic')
+
+    // those of identify are in the list as well
+    await until(() => connection.streams.length === 0)
     const streams = await Promise.all(Array.from({ length: 4 }, async () => connection.newStream(HELD)))
 
     connection.abort(new Error('Lost'))
@@ -58,13 +62,24 @@ describe('a QUIC connection of stock that is lost', () => {
   })
 })
 
+describe('a connection of stock', () => {
+  it('is kept when the peer closes its muxer, else src/compat/closed-muxers.ts can go', async () => {
+    const { connection, listener } = await connectTo('tcp')
+    const [back] = listener.getConnections() as Array<Connection & { muxer: { sendGoAway(reason: number): void } }>
+
+    back?.muxer.sendGoAway(0)
+    await until(() => isMuxerClosed(connection))
+    expect(connection.status).toBe('open')
+    await expect(connection.newStream(HELD)).rejects.toThrow(expect.objectContaining({ name: 'ConnectionClosedError' }))
+  })
+})
+
 describe('WebSockets of stock', () => {
   it('do not say that they came in over TLS, else src/compat/websocket-access.ts can go', async () => {
     const { listener } = await connectTo(undefined, {
       addresses: { listen: ['/ip4/127.0.0.1/tcp/0/tls/ws'] },
       transports: [webSockets({ https: { key, cert } })]
     })
-    await until(() => listener.getConnections().length > 0)
     const [inbound] = listener.getConnections()
 
     expect(inbound?.remoteAddr.toString()).not.toMatch(/\/(tls\/ws|wss)/)
