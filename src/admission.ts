@@ -57,21 +57,15 @@ export interface Applicant extends Request {
   findTrusted(): string | undefined
 }
 
-/**
- * The open streams of a protocol, and who has set how many there may be
- */
 interface StreamNeed extends Need {
-  key: string
-  option: string
-
   /**
-   * Whether it was an application, or the handler of the protocol
+   * Whether an application, or the handler of the protocol, has asked for it
    */
   isOwn: boolean
 }
 
-function countOutbound ({ streams }: Connection, protocol: Key): number {
-  return streams.filter(stream => stream.direction === 'outbound' && stream.protocol === protocol).length
+function countOutbound ({ streams }: Connection, key: Key): number {
+  return streams.filter(({ direction, protocol }) => direction === 'outbound' && protocol === key).length
 }
 
 export class Admission {
@@ -98,7 +92,7 @@ export class Admission {
   }
 
   /**
-   * What is held for the peer, if there is anything
+   * Undefined where nothing of the peer is in use or waited for
    */
   find (peerId: PeerId): PeerLimits | undefined {
     return this.#peers.get(peerId.toString())
@@ -213,13 +207,6 @@ export class Admission {
     report('stream-opener:dequeued')
 
     return permit
-  }
-
-  /**
-   * Something has become known about the peer of the connection
-   */
-  reconsider (connection: Connection): void {
-    this.find(connection.remotePeer)?.reconsider(connection)
   }
 
   closed (connection: Connection): void {

@@ -146,7 +146,7 @@ export class StreamOpener implements BulkStreams, Startable {
   }
 
   #onNews (connection: Connection): void {
-    this.#admission.reconsider(connection)
+    this.#admission.find(connection.remotePeer)?.reconsider(connection)
     this.#negotiations.reconsider(connection)
   }
 

@@ -327,15 +327,12 @@ describe('the limits of a peer', () => {
     expect(log).to.deep.equal(['first', 'moved: QueueTimeoutError'])
   })
 
-  it('look at one call of each kind when something has become known, however many wait', async () => {
+  it('look at one call of each kind when something has become known or was given back, however many wait', async () => {
     const limits = new PeerLimits(() => {})
     const log: string[] = []
     let protocol = '/a'
     let looks = 0
-
-    for (const other of ['/a', '/b']) {
-      take(limits, callFor(connection, { protocols: [other] }, 1))
-    }
+    const permits = ['/a', '/b'].map(other => take(limits, callFor(connection, { protocols: [other] }, 1)))
 
     const call = callFor(connection, () => {
       looks++
@@ -352,6 +349,11 @@ describe('the limits of a peer', () => {
     limits.reconsider(connection)
     expect(looks).to.be.below(5)
     expect(limits.queued).to.equal(10_000)
+
+    looks = 0
+    permits[1]?.release()
+    expect(looks).to.be.below(5)
+    expect(limits.queued).to.equal(9_999)
   })
 
   it('do not let an impatient call wait for what has not been given back for as long as it would wait', async () => {
@@ -448,6 +450,90 @@ describe('the limits of a peer', () => {
     expect(limits.open).to.equal(0)
   })
 
+  it('let a call that may not wait have what it needs, and say whether that is over the limit', async () => {
+    const limits = new PeerLimits(() => {})
+    const call = { ...callFor(connection, {}, 1), mayWait: false }
+    const log: string[] = []
+
+    expect(take(limits, call).isOverLimit).to.equal(false)
+    expect(take(limits, call).isOverLimit).to.equal(true)
+    expect(limits.open).to.equal(2)
+
+    // room is room, whoever waits for more of it
+    wait(limits, callFor(connection, {}, 1), log, 'waiting')
+    expect(take(limits, { ...call, ...callFor(connection, {}, 5), mayWait: false }).isOverLimit).to.equal(false)
+  })
+
+  it('give what the permit was given for along with it', async () => {
+    const limits = new PeerLimits(() => {})
+    let trusted = '/a'
+    const call = { ...callFor(connection, {}, 1), needs: () => ({ ...needsFor({}, 1), trusted }) }
+    const first = take(limits, call)
+    const second = waitFor(limits, call)
+
+    trusted = '/b'
+    first.release()
+    trusted = '/c'
+    expect(first.needs.trusted).to.equal('/a')
+    expect((await second).needs.trusted).to.equal('/b')
+  })
+
+  it('take a call out of the queue at once, or what it got back, when who is told that it waits throws', async () => {
+    const limits = new PeerLimits(() => {})
+    const log: string[] = []
+    const permit = take(limits, callFor(connection, {}, 1))
+    const whileQueued = async (): Promise<never> => { throw new RangeError('Not interested') }
+
+    wait(limits, callFor(connection, {}, 1), log, 'at once', { whileQueued })
+    await microtasks()
+    expect(limits.queued).to.equal(0)
+
+    wait(limits, callFor(connection, {}, 1), log, 'before', {
+      whileQueued: async () => {
+        permit.release()
+        expect(limits.open).to.equal(1)
+
+        return whileQueued()
+      }
+    })
+    await microtasks()
+    expect(limits.open).to.equal(0)
+
+    const last = take(limits, callFor(connection, {}, 1))
+    wait(limits, callFor(connection, {}, 1), log, 'after', {
+      whileQueued: async granted => {
+        await granted
+
+        return whileQueued()
+      }
+    })
+    last.release()
+    await microtasks()
+    expect(log).to.deep.equal(['at once: RangeError', 'before: RangeError', 'after: RangeError'])
+    expect(limits.open).to.equal(0)
+    expect(vi.getTimerCount()).to.equal(0)
+  })
+
+  it('do not forget a call of high priority that lacks something else than those of its kind', async () => {
+    const limits = new PeerLimits(() => {})
+    const log: string[] = []
+    const [a, b] = ['/a', '/b'].map(protocol => take(limits, callFor(connection, { protocols: [protocol] }, 2)))
+
+    // there is room for a second of /a, but not before the modest one
+    wait(limits, callFor(connection, { protocols: ['/a'] }, 1), log, 'modest')
+    wait(limits, callFor(connection, { protocols: ['/a', '/b'] }, 2), log, 'low', { priority: 10 })
+    const other = take(limits, callFor(connection, { protocols: ['/b'] }, 2))
+    wait(limits, callFor(connection, { protocols: ['/a', '/b'] }, 2), log, 'high', { priority: 90 })
+    await microtasks()
+    expect(log).to.deep.equal([])
+
+    other.release()
+    await microtasks()
+    expect(log).to.deep.equal(['high'])
+    a?.release()
+    b?.release()
+  })
+
   it('forget a connection that is closed, and reject who waits for it', async () => {
     let unused = 0
     const limits = new PeerLimits(() => { unused++ })
@@ -486,6 +572,24 @@ const step: fc.Arbitrary<Step> = fc.record({
   negotiates: fc.boolean(),
   early: fc.boolean(),
   priority: fc.constantFrom(10, 50),
+  which: fc.nat(100)
+})
+
+interface Change {
+  do: 'open' | 'end' | 'news' | 'abort'
+  connection: number
+  protocols: string[]
+  max: number
+  priority: number
+  which: number
+}
+
+const change: fc.Arbitrary<Change> = fc.record({
+  do: fc.oneof({ weight: 6, arbitrary: fc.constant('open' as const) }, { weight: 3, arbitrary: fc.constant('end' as const) }, fc.constant('news' as const), fc.constant('abort' as const)),
+  connection: fc.nat(1),
+  protocols: fc.constantFrom(['/a'], ['/b'], ['/a', '/b'], ['/b', '/a']),
+  max: fc.constantFrom(1, 2, 3),
+  priority: fc.constantFrom(10, 50, 90),
   which: fc.nat(100)
 })
 
@@ -634,5 +738,71 @@ describe('whatever happens in whatever order', () => {
 
     expect(served).to.be.above(0)
     expect(waited).to.be.above(0)
+  })
+
+  it('all calls are served in the end, though they may have different limits, and what they need changes', async () => {
+    let moved = 0
+
+    await fc.assert(fc.asyncProperty(fc.array(change, { maxLength: 60 }), async steps => {
+      const limits = new PeerLimits(() => {})
+      const connections = [{ key: {}, negotiates: true }, { key: {}, negotiates: true }]
+      const running: Permit[] = []
+      const controllers: AbortController[] = []
+      const settled = { served: 0, failed: 0 }
+
+      const run = ({ do: what, connection, protocols, max, priority, which }: Change): void => {
+        const on = connections[connection] as typeof connections[number]
+
+        switch (what) {
+          case 'open': {
+            const controller = new AbortController()
+            const acquired = limits.acquire({
+              ...callFor(on.key, () => ({ protocols, negotiates: on.negotiates }), max),
+              kind: JSON.stringify([connection, protocols, max]),
+              order: controllers.push(controller),
+              priority,
+              signal: controller.signal,
+              timeout: 1_000_000
+            })
+            Promise.resolve(acquired).then(permit => {
+              settled.served++
+              running.push(permit)
+            }, () => { settled.failed++ })
+            break
+          }
+          case 'end':
+            running.splice(which % Math.max(1, running.length), 1).forEach(permit => { permit.release() })
+            break
+          case 'news':
+            moved += limits.queued
+            on.negotiates = !on.negotiates
+            limits.reconsider(on.key)
+            break
+          case 'abort':
+            controllers[which % Math.max(1, controllers.length)]?.abort()
+            break
+          default:
+            throw new Error('Unknown change')
+        }
+      }
+
+      for (const next of steps) {
+        run(next)
+        await microtasks()
+        expect(limits.queued).to.equal(controllers.length - settled.served - settled.failed)
+        expect(limits.negotiating).to.be.at.most(MAX_NEGOTIATIONS)
+      }
+
+      while (running.length > 0) {
+        running.splice(0, 1).forEach(permit => { permit.release() })
+        await microtasks()
+      }
+
+      expect(limits.queued).to.equal(0)
+      expect(limits.open + limits.negotiating).to.equal(0)
+      expect(settled.served + settled.failed).to.equal(controllers.length)
+    }), { numRuns: 2_000 })
+
+    expect(moved).to.be.above(0)
   })
 })

@@ -4,13 +4,12 @@
  * peer.
  *
  * A call gets all that it needs at once. If it cannot it waits for the first of what
- * there is none left, together with the others of its kind, and looks again when one
- * is given back and it is its turn.
+ * there is none left, together with the others of its kind, and goes on when one is
+ * given back and nobody goes before it.
  */
 import { HANDSHAKE, Limit, MUXER } from './limit.ts'
 import { Permit } from './permit.ts'
-import { goesBefore, Queue } from './queue.ts'
-import { createTimeoutError } from './timeout-error.ts'
+import { firstOf, goesBefore, Queue } from './queue.ts'
 import type { Call } from './call.ts'
 import type { Key, Need, Needs } from './limit.ts'
 import type { Waiting } from './queue.ts'
@@ -29,7 +28,7 @@ export class PeerLimits {
   readonly #onUnused: () => void
 
   /**
-   * `onUnused` is called when there is nothing left to hold for the peer
+   * `onUnused` is called when nothing is in use or waited for any more
    */
   constructor (onUnused: () => void) {
     this.#onUnused = onUnused
@@ -143,7 +142,7 @@ export class PeerLimits {
     const { connection, isImpatient, kind, signal } = call
     signal?.throwIfAborted()
 
-    const queue = this.#queues.get(kind) ?? new Queue(this.#limit(connection, short.key), short, this.#onTimeout)
+    const queue = this.#queues.get(kind) ?? new Queue(this.#limit(connection, short.key), short, this.#giveUp)
     const granted = Promise.withResolvers<Permit>()
     const waiting = { call, queue, since: isImpatient ? queue.limit.takenAt : performance.now(), granted }
     const onAbort = (): void => { this.#giveUp(waiting, signal?.reason) }
@@ -170,13 +169,7 @@ export class PeerLimits {
     }
   }
 
-  readonly #onTimeout = (waiting: Waiting): void => {
-    const { call, queue: { limit, need } } = waiting
-
-    this.#giveUp(waiting, createTimeoutError(need, limit.inUse, call.timeout))
-  }
-
-  #giveUp (waiting: Waiting, err: Error): void {
+  readonly #giveUp = (waiting: Waiting, err: Error): void => {
     const { queue, granted } = waiting
 
     // it may have been served in the meantime
@@ -192,48 +185,31 @@ export class PeerLimits {
    * Those who wait for it go on, in order, as long as there is room
    */
   #serve (limit: Limit): void {
-    let first = this.#firstOf(limit)
+    for (let first = this.#firstOf(limit); first != null; first = this.#firstOf(limit)) {
+      const { call, queue, granted } = first
+      const needs = call.needs()
+      const short = this.#findShort(call, needs)
 
-    while (first != null && this.#goOn(first)) {
-      first = this.#firstOf(limit)
+      if (short == null) {
+        queue.leave(first)
+        granted.resolve(this.#give(call, needs, false))
+        continue
+      }
+
+      const next = this.#limit(call.connection, short.key)
+
+      if (next === limit) {
+        break
+      }
+
+      queue.waitFor(next, short)
     }
 
     this.#tidy()
   }
 
-  /**
-   * Returns false if the first call of a queue goes on waiting for the same
-   */
-  #goOn (first: Waiting): boolean {
-    const { call, queue, granted } = first
-    const needs = call.needs()
-    const short = this.#findShort(call, needs)
-
-    if (short == null) {
-      queue.leave(first)
-      granted.resolve(this.#give(call, needs, false))
-
-      return true
-    }
-
-    const limit = this.#limit(call.connection, short.key)
-    const isOther = limit !== queue.limit
-
-    queue.waitFor(limit, short)
-
-    return isOther
-  }
-
   #firstOf (limit: Limit): Waiting | undefined {
-    let first: Waiting | undefined
-
-    for (const queue of this.#queues.values()) {
-      if (queue.limit === limit && queue.first != null && (first == null || goesBefore(queue.first.call, first.call))) {
-        first = queue.first
-      }
-    }
-
-    return first
+    return firstOf(this.#queues.values(), limit)
   }
 
   #queuesOn (connection: object): Queue[] {

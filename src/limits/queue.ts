@@ -1,4 +1,5 @@
 import { EarliestTimer } from '../util/earliest-timer.ts'
+import { createTimeoutError } from './timeout-error.ts'
 import type { Call } from './call.ts'
 import type { Limit, Need } from './limit.ts'
 import type { Permit } from './permit.ts'
@@ -23,6 +24,21 @@ export function goesBefore (a: Call, b: Call): boolean {
 }
 
 /**
+ * Of those who wait for the limit
+ */
+export function firstOf (queues: Iterable<Queue>, limit: Limit): Waiting | undefined {
+  let first: Waiting | undefined
+
+  for (const queue of queues) {
+    if (queue.limit === limit && queue.first != null && (first == null || goesBefore(queue.first.call, first.call))) {
+      first = queue.first
+    }
+  }
+
+  return first
+}
+
+/**
  * Calls of one kind, in order. They need the same, so all of them wait for the same,
  * and when that changes nobody has to look at each.
  */
@@ -30,7 +46,7 @@ export class Queue {
   limit: Limit
   need: Need
   readonly #calls: Waiting[] = []
-  readonly #onTimeout: (waiting: Waiting) => void
+  readonly #giveUp: (waiting: Waiting, err: Error) => void
 
   /**
    * When the last of what they waited for before was given back
@@ -44,13 +60,12 @@ export class Queue {
   readonly #timer = new EarliestTimer(now => { this.#onTimer(now) })
 
   /**
-   * `onTimeout` is called when nothing was given back for as long as the call was to
-   * wait
+   * `giveUp` is called when nothing was given back for as long as the call was to wait
    */
-  constructor (limit: Limit, need: Need, onTimeout: (waiting: Waiting) => void) {
+  constructor (limit: Limit, need: Need, giveUp: (waiting: Waiting, err: Error) => void) {
     this.limit = limit
     this.need = need
-    this.#onTimeout = onTimeout
+    this.#giveUp = giveUp
   }
 
   get first (): Waiting | undefined {
@@ -136,7 +151,11 @@ export class Queue {
   }
 
   #onTimer (now: number): void {
-    this.#calls.filter(waiting => this.#waitsUntil(waiting) <= now).forEach(this.#onTimeout)
+    this.#calls.filter(waiting => this.#waitsUntil(waiting) <= now).forEach(waiting => { this.#onTimeout(waiting) })
     this.#calls.forEach(waiting => { this.#timer.set(this.#waitsUntil(waiting)) })
+  }
+
+  #onTimeout (waiting: Waiting): void {
+    this.#giveUp(waiting, createTimeoutError(this.need, this.limit.inUse, waiting.call.timeout))
   }
 }
