@@ -39,7 +39,7 @@ export class PeerLimits {
   }
 
   get negotiating (): number {
-    return this.#limits.find(({ key }) => key === HANDSHAKE)?.inUse ?? 0
+    return this.#find(this, HANDSHAKE)?.inUse ?? 0
   }
 
   /**
@@ -69,7 +69,12 @@ export class PeerLimits {
     // there is none that anybody could go on waiting for
     const none = new Limit(connection, MUXER)
 
-    this.#queuesOn(connection).forEach(queue => { queue.waitFor(none, queue.need) })
+    for (const queue of this.#queues.values()) {
+      if (queue.connection === connection) {
+        queue.waitFor(none, queue.need)
+      }
+    }
+
     this.#serve(none)
   }
 
@@ -77,7 +82,7 @@ export class PeerLimits {
    * The muxer of the connection may have another stream to give
    */
   streamClosed (connection: object): void {
-    const limit = this.#limits.find(({ scope, key }) => scope === connection && key === MUXER)
+    const limit = this.#find(connection, MUXER)
 
     if (limit != null) {
       limit.givenBackAt = performance.now()
@@ -90,17 +95,23 @@ export class PeerLimits {
    * rejected with the error
    */
   closed (connection: object, err: Error): void {
-    this.#limits = this.#limits.filter(({ scope }) => scope !== connection)
-    this.#reject(this.#queuesOn(connection), err)
+    this.#end(one => one === connection, err)
   }
 
   stop (err: Error): void {
-    this.#limits = []
-    this.#reject([...this.#queues.values()], err)
+    this.#end(() => true, err)
   }
 
-  #reject (queues: Queue[], err: Error): void {
-    queues.flatMap(queue => queue.clear()).forEach(({ granted }) => { granted.reject(err) })
+  #end (isEnded: (scope: object) => boolean, err: Error): void {
+    this.#limits = this.#limits.filter(({ scope }) => !isEnded(scope))
+
+    for (const [kind, queue] of this.#queues) {
+      if (isEnded(queue.connection)) {
+        this.#queues.delete(kind)
+        queue.clear().forEach(({ granted }) => { granted.reject(err) })
+      }
+    }
+
     this.#tidy()
   }
 
@@ -110,16 +121,16 @@ export class PeerLimits {
    */
   #findShort (call: Call, { limits }: Needs): Need | undefined {
     return limits.find(({ key, max }) => {
-      const limit = this.#limit(call.connection, key)
+      const limit = this.#find(call.connection, key)
 
-      if (limit.inUse >= max) {
-        return true
-      }
-
-      const first = call.mayWait ? this.#firstOf(limit) : undefined
-
-      return first != null && goesBefore(first.call, call)
+      return (limit?.inUse ?? 0) >= max || (limit != null && call.mayWait && this.#isBehind(call, limit))
     })
+  }
+
+  #isBehind (call: Call, limit: Limit): boolean {
+    const first = firstOf(this.#queues, limit)
+
+    return first != null && goesBefore(first.call, call)
   }
 
   #give ({ connection }: Call, needs: Needs, isOverLimit: boolean): Permit {
@@ -142,7 +153,7 @@ export class PeerLimits {
     const { connection, isImpatient, kind, signal } = call
     signal?.throwIfAborted()
 
-    const queue = this.#queues.get(kind) ?? new Queue(this.#limit(connection, short.key), short, this.#giveUp)
+    const queue = this.#queues.get(kind) ?? new Queue(connection, this.#limit(connection, short.key), short, this.#giveUp)
     const granted = Promise.withResolvers<Permit>()
     const waiting = { call, queue, since: isImpatient ? queue.limit.takenAt : performance.now(), granted }
     const onAbort = (): void => { this.#giveUp(waiting, signal?.reason) }
@@ -173,7 +184,7 @@ export class PeerLimits {
     const { queue, granted } = waiting
 
     // it may have been served in the meantime
-    if (queue.leave(waiting)) {
+    if (this.#leave(waiting)) {
       granted.reject(err)
 
       // the next one may be allowed more
@@ -181,17 +192,30 @@ export class PeerLimits {
     }
   }
 
+  #leave (waiting: Waiting): boolean {
+    const { call, queue } = waiting
+    const isWaiting = queue.leave(waiting)
+
+    if (isWaiting && queue.first == null) {
+      this.#queues.delete(call.kind)
+    }
+
+    return isWaiting
+  }
+
   /**
    * Those who wait for it go on, in order, as long as there is room
    */
   #serve (limit: Limit): void {
-    for (let first = this.#firstOf(limit); first != null; first = this.#firstOf(limit)) {
+    const queues = this.#queues
+
+    for (let first = firstOf(queues, limit); first != null; first = firstOf(queues, limit)) {
       const { call, queue, granted } = first
       const needs = call.needs()
       const short = this.#findShort(call, needs)
 
       if (short == null) {
-        queue.leave(first)
+        this.#leave(first)
         granted.resolve(this.#give(call, needs, false))
         continue
       }
@@ -208,26 +232,23 @@ export class PeerLimits {
     this.#tidy()
   }
 
-  #firstOf (limit: Limit): Waiting | undefined {
-    return firstOf(this.#queues.values(), limit)
-  }
-
-  #queuesOn (connection: object): Queue[] {
-    return [...this.#queues.values()].filter(({ first }) => first?.call.connection === connection)
-  }
-
   /**
    * Those of handshakes are for all connections
    */
-  #limit (connection: object, key: Key): Limit {
+  #find (connection: object, key: Key): Limit | undefined {
     const scope = key === HANDSHAKE ? this : connection
-    const existing = this.#limits.find(limit => limit.key === key && limit.scope === scope)
+
+    return this.#limits.find(limit => limit.key === key && limit.scope === scope)
+  }
+
+  #limit (connection: object, key: Key): Limit {
+    const existing = this.#find(connection, key)
 
     if (existing != null) {
       return existing
     }
 
-    const limit = new Limit(scope, key)
+    const limit = new Limit(key === HANDSHAKE ? this : connection, key)
     this.#limits.push(limit)
 
     return limit
@@ -237,13 +258,7 @@ export class PeerLimits {
    * Forget what nobody uses or waits for
    */
   #tidy (): void {
-    for (const [kind, { first }] of this.#queues) {
-      if (first == null) {
-        this.#queues.delete(kind)
-      }
-    }
-
-    this.#limits = this.#limits.filter(limit => limit.inUse > 0 || this.#firstOf(limit) != null)
+    this.#limits = this.#limits.filter(limit => limit.inUse > 0 || firstOf(this.#queues, limit) != null)
 
     if (this.#limits.length === 0) {
       this.#onUnused()

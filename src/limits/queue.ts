@@ -26,10 +26,10 @@ export function goesBefore (a: Call, b: Call): boolean {
 /**
  * Of those who wait for the limit
  */
-export function firstOf (queues: Iterable<Queue>, limit: Limit): Waiting | undefined {
+export function firstOf (queues: Map<string, Queue>, limit: Limit): Waiting | undefined {
   let first: Waiting | undefined
 
-  for (const queue of queues) {
+  for (const queue of queues.values()) {
     if (queue.limit === limit && queue.first != null && (first == null || goesBefore(queue.first.call, first.call))) {
       first = queue.first
     }
@@ -43,6 +43,7 @@ export function firstOf (queues: Iterable<Queue>, limit: Limit): Waiting | undef
  * and when that changes nobody has to look at each.
  */
 export class Queue {
+  readonly connection: object
   limit: Limit
   need: Need
   readonly #calls: Waiting[] = []
@@ -62,7 +63,8 @@ export class Queue {
   /**
    * `giveUp` is called when nothing was given back for as long as the call was to wait
    */
-  constructor (limit: Limit, need: Need, giveUp: (waiting: Waiting, err: Error) => void) {
+  constructor (connection: object, limit: Limit, need: Need, giveUp: (waiting: Waiting, err: Error) => void) {
+    this.connection = connection
     this.limit = limit
     this.need = need
     this.#giveUp = giveUp
