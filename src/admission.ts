@@ -8,17 +8,25 @@ import { QueueFullError } from '@libp2p/utils'
 import { CustomProgressEvent } from 'progress-events'
 import { DEFAULT_MAX_OUTBOUND_STREAMS, DEFAULT_PRIORITY, IMPATIENT_QUEUE_TIMEOUT, MAX_EARLY_STREAMS } from './constants.ts'
 import { MuxerRoom } from './compat/muxer-room.ts'
+import { EARLY, HANDSHAKE, MUXER } from './limits/limit.ts'
 import { PeerLimits } from './limits/peer-limits.ts'
-import type { Call, Needs, StreamLimit } from './limits/call.ts'
+import type { Key, Need, Needs } from './limits/limit.ts'
 import type { OpenStreamOnOptions, QueueEvent, QueueEventType } from './types.ts'
+import type { KnownProtocols } from './negotiation/known-protocols.ts'
 import type { Metrics } from './metrics.ts'
 import type { Settings } from './options.ts'
 import type { Permit } from './limits/permit.ts'
-import type { Connection, Logger, NewStreamOptions, PeerId } from '@libp2p/interface'
+import type { Connection, Logger, PeerId } from '@libp2p/interface'
 import type { Registrar } from '@libp2p/interface-internal'
 
 export interface AdmissionComponents {
   registrar: Registrar
+}
+
+export interface AdmissionInit {
+  known: KnownProtocols
+  metrics: Metrics
+  log: Logger
 }
 
 /**
@@ -44,27 +52,20 @@ export interface Applicant extends Request {
   connection: Connection
 
   /**
-   * What it needs now, which may change while it waits
+   * The protocol that needs no handshake now, which may change while the call waits
    */
-  needs(): Needs
+  findTrusted(): string | undefined
 }
 
-export interface Admitted {
-  permit: Permit
-
+interface StreamNeed extends Need {
   /**
-   * There may be no room for the call, which was not to wait. libp2p has the last
-   * word: it counts when it has negotiated, and by then there may be one less.
+   * Whether an application, or the handler of the protocol, has asked for it
    */
-  isOverLimit: boolean
+  isOwn: boolean
 }
 
-function closedWhileWaiting (connection: Connection): Error {
-  return new ConnectionClosedError(`Connection ${connection.id} was closed while the stream waited to be opened`)
-}
-
-function stoppedWhileWaiting (): Error {
-  return new AbortError('The stream opener was stopped')
+function countOutbound ({ streams }: Connection, key: Key): number {
+  return streams.filter(({ direction, protocol }) => direction === 'outbound' && protocol === key).length
 }
 
 export class Admission {
@@ -72,128 +73,127 @@ export class Admission {
   readonly #peers = new Map<string, PeerLimits>()
   readonly #muxerRoom = new MuxerRoom(connection => { this.find(connection.remotePeer)?.streamClosed(connection) })
   readonly #registrar: Registrar
-  readonly #settings: Settings
-  readonly #log: Logger
+  readonly #known: KnownProtocols
   readonly #metrics: Metrics
+  readonly #log: Logger
 
-  constructor (components: AdmissionComponents, settings: Settings, log: Logger, metrics: Metrics) {
+  constructor (components: AdmissionComponents, init: AdmissionInit) {
     this.#registrar = components.registrar
-    this.#settings = settings
-    this.#log = log
-    this.#metrics = metrics
+    this.#known = init.known
+    this.#metrics = init.metrics
+    this.#log = init.log
   }
 
   /**
    * The number of calls that are waiting
    */
   get queued (): number {
-    let queued = 0
-
-    for (const limits of this.#peers.values()) {
-      queued += limits.queued
-    }
-
-    return queued
+    return [...this.#peers.values()].reduce((sum, { queued }) => sum + queued, 0)
   }
 
   /**
-   * What is held for the peer, if there is anything
+   * Undefined where nothing of the peer is in use or waited for
    */
   find (peerId: PeerId): PeerLimits | undefined {
     return this.#peers.get(peerId.toString())
   }
 
   /**
-   * Returns undefined where the call has to wait. Whoever gets a permit has to release
+   * Returns a promise where the call has to wait. Whoever gets a permit has to release
    * it.
    */
-  admit (applicant: Applicant): Admitted | undefined {
+  acquire (applicant: Applicant): Permit | Promise<Permit> {
     if (!this.#running) {
       throw new NotStartedError('The stream opener is not started')
     }
 
-    const { connection, protocols, settings } = applicant
-    const call = this.#callOf(applicant)
+    const { connection, protocols, options, settings, isIntercepted, order } = applicant
     const limits = this.#limitsOf(connection)
+    const streams = protocols.map(protocol => this.#streamNeed(protocol, applicant))
 
-    if (!settings.queue || protocols.some(protocol => call.streamLimit(protocol).max < 1)) {
-      const isOverLimit = this.#isOverLimit(limits, call, connection)
+    // limits that somebody has set are there to be hit by who knows nothing of this
+    const mayWait = settings.queue && streams.every(({ max, isOwn }) => max >= 1 && !(isIntercepted && isOwn))
 
-      return { permit: limits.force(call), isOverLimit }
-    }
-
-    const permit = limits.take(call)
-
-    if (permit != null) {
-      return { permit, isOverLimit: false }
-    }
-  }
-
-  #callOf ({ connection, protocols, options, settings, isIntercepted, needs }: Applicant): Call {
-    const streamLimits = protocols.map(protocol => this.#streamLimit(protocol, options))
-
-    return {
+    return limits.acquire({
       connection,
       // nearly nobody has to wait
       get kind () {
-        return JSON.stringify([protocols, streamLimits, settings.negotiation, settings.resume, options.negotiateFully, isIntercepted])
+        return JSON.stringify([connection.id, streams, settings.negotiation, settings.resume, options.negotiateFully, isIntercepted])
       },
-      needs,
-      streamLimit: protocol => streamLimits[protocols.indexOf(protocol)] as StreamLimit,
-      streamsLeft: () => this.#muxerRoom.streamsLeft(connection)
-    }
+      priority: Number.isFinite(options.priority) ? options.priority as number : DEFAULT_PRIORITY,
+      order,
+      mayWait,
+      timeout: isIntercepted ? Math.min(IMPATIENT_QUEUE_TIMEOUT, settings.queueTimeout) : settings.queueTimeout,
+      isImpatient: isIntercepted,
+      signal: options.signal,
+      needs: () => this.#needsOf(applicant, streams, mayWait),
+      whileQueued: async granted => this.#wait(applicant, limits, granted)
+    })
   }
 
-  /**
-   * Whether libp2p may refuse another stream. It counts those that somebody else has
-   * opened as well, and those that are about to be opened will be there by then.
-   */
-  #isOverLimit (limits: PeerLimits, { needs, streamLimit }: Call, connection: Connection): boolean {
-    return needs().protocols.some(protocol => {
-      const { length } = connection.streams.filter(stream => stream.direction === 'outbound' && stream.protocol === protocol)
+  #needsOf ({ connection, settings, findTrusted }: Applicant, streams: StreamNeed[], mayWait: boolean): Needs {
+    const trusted = findTrusted()
+    const limits: Need[] = streams.filter(({ key }) => trusted == null || key === trusted)
 
-      return Math.max(length, limits.openOn(connection, protocol)) >= streamLimit(protocol).max
-    })
+    // only its stream counts, and there is room for it unless libp2p would refuse one
+    // more. It counts those that somebody else has opened as well, and those that are
+    // about to be opened will be there by then.
+    if (!mayWait) {
+      return { limits: limits.map(({ key, max }) => ({ key, max: countOutbound(connection, key) < max ? max : 0 })), trusted }
+    }
+
+    const streamsLeft = this.#muxerRoom.streamsLeft(connection)
+
+    if (trusted == null) {
+      limits.push({ key: HANDSHAKE, max: settings.maxNegotiationsPerPeer, option: 'maxNegotiationsPerPeer' })
+    }
+
+    if (this.#known.isSilent(connection)) {
+      limits.push({ key: EARLY, max: MAX_EARLY_STREAMS })
+    }
+
+    if (streamsLeft !== Infinity) {
+      limits.push({ key: MUXER, max: streamsLeft })
+    }
+
+    return { limits, trusted }
   }
 
   /**
    * What an application or the handler of the protocol has asked for. Which of the
    * two goes first is libp2p's choice.
    */
-  ownLimit (protocol: string, { maxOutboundStreams }: NewStreamOptions): StreamLimit | undefined {
-    const registrar = this.#registrar
+  #streamNeed (protocol: string, { options, settings }: Request): StreamNeed {
+    const { maxOutboundStreams } = options
+    const { maxStreamsPerProtocol } = settings
 
     // without a handler getHandler would throw, and the stack of that error costs
     // some 20us of CPU in every open
-    const ofHandler = registrar.getProtocols().includes(protocol) ? registrar.getHandler(protocol).options.maxOutboundStreams : undefined
+    const ofHandler = this.#registrar.getProtocols().includes(protocol) ? this.#registrar.getHandler(protocol).options.maxOutboundStreams : undefined
 
     if (ofHandler != null && ofHandler !== DEFAULT_MAX_OUTBOUND_STREAMS) {
-      return { max: ofHandler, option: 'maxOutboundStreams of its handler' }
+      return { key: protocol, max: ofHandler, option: 'maxOutboundStreams of its handler', isOwn: true }
     }
 
     if (maxOutboundStreams != null) {
-      return { max: Math.min(maxOutboundStreams, ofHandler ?? Infinity), option: 'maxOutboundStreams' }
+      return { key: protocol, max: Math.min(maxOutboundStreams, ofHandler ?? Infinity), option: 'maxOutboundStreams', isOwn: true }
     }
 
     // libp2p does not allow more
-    if (ofHandler != null && ofHandler < this.#settings.maxStreamsPerProtocol) {
-      return { max: ofHandler, option: 'maxOutboundStreams of its handler' }
+    if (ofHandler != null && ofHandler < maxStreamsPerProtocol) {
+      return { key: protocol, max: ofHandler, option: 'maxOutboundStreams of its handler', isOwn: true }
     }
-  }
 
-  #streamLimit (protocol: string, options: NewStreamOptions): StreamLimit {
-    return this.ownLimit(protocol, options) ?? { max: this.#settings.maxStreamsPerProtocol, option: 'maxStreamsPerProtocol' }
+    return { key: protocol, max: maxStreamsPerProtocol, option: 'maxStreamsPerProtocol', isOwn: false }
   }
 
   /**
-   * Resolves when the call, which could not be admitted at once, may go on
+   * Resolves when the call may go on. Whoever listens may throw, make room, or put an
+   * end to all of it.
    */
-  async wait (applicant: Applicant): Promise<Admitted> {
-    const { connection, order, isIntercepted, protocols, options, settings } = applicant
-    const { queued } = this.#limitsOf(connection)
-
-    if (queued >= this.#settings.maxQueuedPerPeer) {
-      throw new QueueFullError(`${queued} calls are waiting to open streams to ${connection.remotePeer.toString()} already - open fewer at a time, or raise maxQueuedPerPeer`)
+  async #wait ({ connection, protocols, options, settings }: Applicant, limits: PeerLimits, granted: Promise<Permit>): Promise<Permit> {
+    if (limits.queued > settings.maxQueuedPerPeer) {
+      throw new QueueFullError(`${settings.maxQueuedPerPeer} calls are waiting to open streams to ${connection.remotePeer.toString()} already - open fewer at a time, or raise maxQueuedPerPeer`)
     }
 
     const since = performance.now()
@@ -202,47 +202,15 @@ export class Admission {
       options.onProgress?.(new CustomProgressEvent<QueueEvent>(type, { connection, protocols }))
     }
 
-    // whoever listens may throw, make room, or put an end to all of it
     report('stream-opener:queued')
+    const permit = await granted.finally(() => { this.#metrics.waited(performance.now() - since) })
+    report('stream-opener:dequeued')
 
-    if (!this.#running) {
-      throw stoppedWhileWaiting()
-    }
-
-    if (connection.status !== 'open') {
-      throw closedWhileWaiting(connection)
-    }
-
-    const permit = await this.#limitsOf(connection).wait(this.#callOf(applicant), {
-      priority: Number.isFinite(options.priority) ? options.priority as number : DEFAULT_PRIORITY,
-      order,
-      timeout: isIntercepted ? Math.min(IMPATIENT_QUEUE_TIMEOUT, settings.queueTimeout) : settings.queueTimeout,
-      impatient: isIntercepted,
-      signal: options.signal
-    }).finally(() => {
-      this.#metrics.waited(performance.now() - since)
-    })
-
-    try {
-      report('stream-opener:dequeued')
-    } catch (err) {
-      permit.release()
-
-      throw err
-    }
-
-    return { permit, isOverLimit: false }
-  }
-
-  /**
-   * Something has become known about the peer of the connection
-   */
-  reconsider (connection: Connection): void {
-    this.find(connection.remotePeer)?.reconsider(connection)
+    return permit
   }
 
   closed (connection: Connection): void {
-    this.find(connection.remotePeer)?.closed(connection, closedWhileWaiting(connection))
+    this.find(connection.remotePeer)?.closed(connection, new ConnectionClosedError(`Connection ${connection.id} was closed while the stream waited to be opened`))
   }
 
   start (): void {
@@ -253,7 +221,7 @@ export class Admission {
     this.#running = false
 
     for (const limits of [...this.#peers.values()]) {
-      limits.stop(stoppedWhileWaiting())
+      limits.stop(new AbortError('The stream opener was stopped'))
     }
 
     this.#peers.clear()
@@ -267,15 +235,11 @@ export class Admission {
       return existing
     }
 
-    const limits = new PeerLimits({
-      maxNegotiations: this.#settings.maxNegotiationsPerPeer,
-      maxEarlyStreams: MAX_EARLY_STREAMS,
-      onUnused: () => {
-        // streams of a connection that was closed may come back to it later, when
-        // the peer has others
-        if (this.#peers.get(key) === limits) {
-          this.#peers.delete(key)
-        }
+    const limits = new PeerLimits(() => {
+      // streams of a connection that was closed may come back to it later, when the
+      // peer has others
+      if (this.#peers.get(key) === limits) {
+        this.#peers.delete(key)
       }
     })
     this.#peers.set(key, limits)

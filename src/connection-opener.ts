@@ -11,15 +11,16 @@ import { ConnectionClosedError, setMaxListeners } from '@libp2p/interface'
 import { CustomProgressEvent } from 'progress-events'
 import { UnsuitedMuxerError } from './compat/muxed-stream.ts'
 import { getMuxer } from './compat/muxer-access.ts'
-import { untilLossShows } from './compat/yamux-uncaught.ts'
+import { onceLossShows } from './compat/yamux-uncaught.ts'
 import { optionFor } from './options.ts'
 import { openOutboundStream } from './outbound-stream.ts'
 import { toError } from './util/to-error.ts'
 import { abortable, onceClosed } from './util/streams.ts'
-import type { Admission, Admitted, Applicant, Request } from './admission.ts'
+import type { Admission, Request } from './admission.ts'
 import type { OpenStreamOnOptions } from './types.ts'
 import type { KnownProtocols } from './negotiation/known-protocols.ts'
 import type { Metrics, OpenPath } from './metrics.ts'
+import type { Permit } from './limits/permit.ts'
 import type { Negotiations } from './negotiation/negotiations.ts'
 import type { OutboundStreamComponents, OutboundStreamInit } from './outbound-stream.ts'
 import type { Connection, Logger, NewStreamOptions, OpenStreamEvent, Stream, StreamMuxer } from '@libp2p/interface'
@@ -29,8 +30,9 @@ import type { Connection, Logger, NewStreamOptions, OpenStreamEvent, Stream, Str
  */
 const HANDSHAKE_ERRORS = ['UnsupportedProtocolError', 'ProtocolError', 'InvalidMessageError', 'UnexpectedEOFError', 'StreamResetError', 'TimeoutError']
 
-interface Opening extends Request, Admitted {
+interface Opening extends Request {
   connection: Connection
+  permit: Permit
 }
 
 interface OpeningOnMuxer extends Opening {
@@ -95,31 +97,20 @@ export class ConnectionOpener {
     }
 
     const muxer = this.#findMuxer(connection, request)
-    let trusted: string | undefined
 
-    const applicant: Applicant = {
+    const permit = await onceLossShows(this.#admission.acquire({
       ...request,
       connection,
-      needs: () => {
-        trusted = muxer == null ? undefined : this.#findTrusted(connection, request, remembered)
-
-        return {
-          protocols: trusted == null ? protocols : [trusted],
-          negotiates: trusted == null,
-          early: this.#known.isSilent(connection)
-        }
-      }
-    }
-
-    const { permit, isOverLimit } = this.#admission.admit(applicant) ?? await this.#admission.wait(applicant)
-    await untilLossShows()
+      findTrusted: () => muxer == null ? undefined : this.#findTrusted(connection, request, remembered)
+    }))
+    const { isOverLimit, needs: { trusted } } = permit
 
     try {
       if (muxer == null || isOverLimit) {
-        return await this.#openFull({ ...request, connection, permit, isOverLimit }, protocols)
+        return await this.#openFull({ ...request, connection, permit }, protocols)
       }
 
-      const opening = { ...request, connection, muxer, permit, isOverLimit }
+      const opening = { ...request, connection, muxer, permit }
 
       return await (trusted == null ? this.#openUnknown(opening) : this.#openStream('optimistic', opening, trusted))
     } catch (err) {
@@ -204,7 +195,7 @@ export class ConnectionOpener {
   /**
    * Let libp2p negotiate the protocols
    */
-  async #openFull ({ connection, options, settings, permit, isOverLimit }: Opening, protocols: string[]): Promise<Stream> {
+  async #openFull ({ connection, options, settings, permit }: Opening, protocols: string[]): Promise<Stream> {
     this.#report('full', connection, protocols, options)
 
     const { negotiationTimeout, maxStreamsPerProtocol } = settings
@@ -220,8 +211,9 @@ export class ConnectionOpener {
     const stream = await this.#negotiateFull(connection, protocols, {
       ...options,
       signal,
-      // what there is a slot for is not for libp2p to refuse
-      maxOutboundStreams: isOverLimit ? maxOutboundStreams ?? maxStreamsPerProtocol : Infinity
+      // what there is room for is not for libp2p to refuse. Otherwise it has the last word:
+      // it counts when it has negotiated, and by then there may be one less.
+      maxOutboundStreams: permit.isOverLimit ? maxOutboundStreams ?? maxStreamsPerProtocol : Infinity
     })
 
     // middleware may have replaced it

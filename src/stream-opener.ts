@@ -56,7 +56,7 @@ export class StreamOpener implements BulkStreams, Startable {
     this.#metrics = new Metrics(components.metrics, () => this.#admission.queued)
     this.#known = new KnownProtocols(components, this.#log, connection => { this.#onNews(connection) })
     this.#negotiations = new Negotiations(components, this.#known, this.#log, this.#metrics)
-    this.#admission = new Admission(components, settings, this.#log, this.#metrics)
+    this.#admission = new Admission(components, { known: this.#known, metrics: this.#metrics, log: this.#log })
     this.#intercept = new Intercept(settings.intercept, async (...args) => this.#openIntercepted(...args))
     this.#gracefulClose = new GracefulClose(this.#negotiations)
     this.#guard = new ListenerGuard(components, this.#log)
@@ -146,7 +146,7 @@ export class StreamOpener implements BulkStreams, Startable {
   }
 
   #onNews (connection: Connection): void {
-    this.#admission.reconsider(connection)
+    this.#admission.find(connection.remotePeer)?.reconsider(connection)
     this.#negotiations.reconsider(connection)
   }
 
@@ -281,17 +281,14 @@ export class StreamOpener implements BulkStreams, Startable {
   }
 
   /**
-   * What was opened with `connection.newStream` keeps libp2p's ways: limits that
-   * somebody has set are there to be hit, and where waiting does not help it is
-   * libp2p that decides
+   * What was opened with `connection.newStream` keeps libp2p's ways: where waiting
+   * does not help it is libp2p that decides
    */
   async #openIntercepted (connection: Connection, protocols: string[], options: NewStreamOptions = {}): Promise<Stream> {
-    const mayWait = protocols.every(protocol => this.#admission.ownLimit(protocol, options) == null)
-
     try {
       return await this.#opener.open(connection, {
         protocols: [...new Set(protocols)],
-        settings: mayWait ? this.#settings : { ...this.#settings, queue: false },
+        settings: this.#settings,
         options,
         isIntercepted: true,
         order: this.#requests++

@@ -300,7 +300,7 @@ describe.each(SOCKET_TRANSPORTS)('the limit of streams over %s', transport => {
   })
 })
 
-describe.each(SOCKET_TRANSPORTS)('a slot over %s comes back once', transport => {
+describe.each(SOCKET_TRANSPORTS)('a permit over %s comes back once', transport => {
   /**
    * What can end a stream, or keep it from being opened
    */
@@ -412,7 +412,7 @@ describe.each(SOCKET_TRANSPORTS)('a slot over %s comes back once', transport => 
 
 describe.each(SOCKET_TRANSPORTS)('a call that waits over %s', transport => {
   /**
-   * Takes the only slot, and queues
+   * Takes the only permit, and queues
    */
   async function fillQueue (count: number, signal?: AbortSignal): Promise<{ first: Stream, settled: Array<Promise<PromiseSettledResult<Stream>>>, count(): number }> {
     const first = await open()
@@ -588,7 +588,7 @@ describe.each(SOCKET_TRANSPORTS)('whatever happens over %s', transport => {
     protocol: fc.constantFrom(ECHO, '/other/1.0.0')
   })
 
-  it('slots in use are streams that are open, and nobody is left in the queue', async () => {
+  it('permits in use are those of streams that are open, and nobody is left in the queue', async () => {
     dialer = await createOpenerNode({ maxStreamsPerProtocol: 3 })
     listener = await createStockNode(transport)
     await Promise.all([ECHO, '/other/1.0.0'].map(async protocol => listener.handle(protocol, echo)))
@@ -685,7 +685,7 @@ it('status() names every peer that is connected, and what it speaks', async () =
   expect(dialer.services.streamOpener.status(dialer.peerId)).to.deep.equal({ peerId: dialer.peerId, ...NOTHING, protocols: [] })
 })
 
-it.each(SOCKET_TRANSPORTS)('the slot of a handshake over %s comes back before middleware runs, which may open streams itself', async transport => {
+it.each(SOCKET_TRANSPORTS)('the permit of a handshake over %s comes back before middleware runs, which may open streams itself', async transport => {
   dialer = await createOpenerNode()
   listener = await createStockNode(transport)
   await listener.handle(ECHO, echo)

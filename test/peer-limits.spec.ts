@@ -2,36 +2,80 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { QueueTimeoutError } from '../src/errors.ts'
 import { PeerLimits } from '../src/limits/peer-limits.ts'
-import type { Call, Needs } from '../src/limits/call.ts'
-import type { Permit } from '../src/limits/permit.ts'
+import { Permit } from '../src/limits/permit.ts'
+import { EARLY, HANDSHAKE, MUXER } from '../src/limits/limit.ts'
+import type { Call } from '../src/limits/call.ts'
+import type { Needs } from '../src/limits/limit.ts'
 
 const MAX_STREAMS = 2
 const MAX_NEGOTIATIONS = 3
 const MAX_EARLY_STREAMS = 2
 const MAX_STREAMS_OF_MUXER = 3
-const QUEUE = { priority: 50, order: 0, timeout: 1_000 }
 
-function callFor (connection: object, needs: Partial<Needs> = {}, max = MAX_STREAMS): Call {
-  return {
-    connection,
-    kind: JSON.stringify([needs, max]),
-    needs: () => ({ protocols: ['/a'], negotiates: false, early: false, ...needs }),
-    streamLimit: () => ({ max, option: 'maxStreamsPerProtocol' }),
-    streamsLeft: () => Infinity
-  }
+interface Wants {
+  protocols: string[]
+  negotiates: boolean
+  early: boolean
+  streamsLeft: number
 }
 
-function createLimits (onUnused = (): void => {}): PeerLimits {
-  return new PeerLimits({ maxNegotiations: MAX_NEGOTIATIONS, maxEarlyStreams: MAX_EARLY_STREAMS, onUnused })
+function needsFor ({ protocols = ['/a'], negotiates = false, early = false, streamsLeft = Infinity }: Partial<Wants>, max: number): Needs {
+  const needs: Needs = { limits: protocols.map(key => ({ key, max, option: 'maxStreamsPerProtocol' })) }
+
+  if (negotiates) {
+    needs.limits.push({ key: HANDSHAKE, max: MAX_NEGOTIATIONS, option: 'maxNegotiationsPerPeer' })
+  }
+
+  if (early) {
+    needs.limits.push({ key: EARLY, max: MAX_EARLY_STREAMS })
+  }
+
+  if (streamsLeft !== Infinity) {
+    needs.limits.push({ key: MUXER, max: streamsLeft })
+  }
+
+  return needs
+}
+
+const ids = new WeakMap<object, number>()
+let connections = 0
+let calls = 0
+
+function idOf (connection: object): number {
+  const id = ids.get(connection) ?? connections++
+  ids.set(connection, id)
+
+  return id
 }
 
 /**
- * Takes a slot that has to be free
+ * What it wants may change
+ */
+function callFor (connection: object, wants: Partial<Wants> | (() => Partial<Wants>) = {}, max = MAX_STREAMS): Call {
+  return {
+    connection,
+    kind: JSON.stringify([idOf(connection), typeof wants === 'function' ? 'changing' : wants, max]),
+    priority: 50,
+    order: 0,
+    mayWait: true,
+    timeout: 1_000,
+    isImpatient: false,
+    needs: () => needsFor(typeof wants === 'function' ? wants() : wants, max),
+    whileQueued: async granted => {
+      const permit = await granted
+
+      return permit
+    }
+  }
+}
+
+/**
+ * Takes what has to be free
  */
 function take (limits: PeerLimits, call: Call): Permit {
-  const permit = limits.take(call)
+  const permit = limits.acquire(call)
 
-  if (permit == null) {
+  if (!(permit instanceof Permit)) {
     throw new Error('There was nothing left to take')
   }
 
@@ -39,10 +83,37 @@ function take (limits: PeerLimits, call: Call): Permit {
 }
 
 /**
+ * Whether the call would have to wait, which it does not
+ */
+function mustWait (limits: PeerLimits, call: Call): boolean {
+  const acquired = limits.acquire({ ...call, order: calls++, signal: AbortSignal.abort() })
+
+  if (acquired instanceof Permit) {
+    acquired.release()
+
+    return false
+  }
+
+  acquired.catch(() => {})
+
+  return true
+}
+
+async function waitFor (limits: PeerLimits, call: Call): Promise<Permit> {
+  const acquired = limits.acquire(call)
+
+  if (acquired instanceof Permit) {
+    throw new Error('There was something left to take')
+  }
+
+  return acquired
+}
+
+/**
  * Waits, and writes the name down when it is served or has failed
  */
-function wait (limits: PeerLimits, call: Call, log: string[], name: string, init: Partial<Parameters<PeerLimits['wait']>[1]> = {}): void {
-  limits.wait(call, { ...QUEUE, order: limits.queued, ...init }).then(() => log.push(name), err => log.push(`${name}: ${err.name}`))
+function wait (limits: PeerLimits, call: Call, log: string[], name: string, init: Partial<Call> = {}): void {
+  waitFor(limits, { ...call, order: calls++, ...init }).then(() => log.push(name), err => log.push(`${name}: ${err.name}`))
 }
 
 async function microtasks (): Promise<void> {
@@ -58,11 +129,11 @@ describe('the limits of a peer', () => {
   afterEach(() => { vi.useRealTimers() })
 
   it('serve who waits in the order of asking, higher priorities first', async () => {
-    const limits = createLimits()
+    const limits = new PeerLimits(() => {})
     const log: string[] = []
     const held = [take(limits, callFor(connection)), take(limits, callFor(connection))]
 
-    expect(limits.take(callFor(connection))).to.equal(undefined)
+    expect(mustWait(limits, callFor(connection))).to.equal(true)
     wait(limits, callFor(connection), log, 'first')
     wait(limits, callFor(connection), log, 'low', { priority: 10 })
     wait(limits, callFor(connection), log, 'second')
@@ -77,12 +148,12 @@ describe('the limits of a peer', () => {
   })
 
   it('do not let anybody overtake who waits', async () => {
-    const limits = createLimits()
+    const limits = new PeerLimits(() => {})
     const log: string[] = []
     const permit = take(limits, callFor(connection, {}, 1))
 
     wait(limits, callFor(connection, {}, 1), log, 'modest')
-    expect(limits.take(callFor(connection, {}, 5))).to.equal(undefined)
+    expect(mustWait(limits, callFor(connection, {}, 5))).to.equal(true)
     wait(limits, callFor(connection, {}, 5), log, 'greedy')
     await microtasks()
     expect(log).to.deep.equal([])
@@ -93,7 +164,7 @@ describe('the limits of a peer', () => {
   })
 
   it('serve those behind who may have more when the first one gives up', async () => {
-    const limits = createLimits()
+    const limits = new PeerLimits(() => {})
     const log: string[] = []
     const controller = new AbortController()
 
@@ -106,7 +177,7 @@ describe('the limits of a peer', () => {
   })
 
   it('time out when nothing moves for too long, but not as long as something does', async () => {
-    const limits = createLimits()
+    const limits = new PeerLimits(() => {})
     const log: string[] = []
     const giveBack = [take(limits, callFor(connection)).bind('/a'), take(limits, callFor(connection)).bind('/a')]
 
@@ -134,7 +205,7 @@ describe('the limits of a peer', () => {
   })
 
   it('time each call out when its own time is over', async () => {
-    const limits = createLimits()
+    const limits = new PeerLimits(() => {})
     const log: string[] = []
 
     take(limits, callFor(connection, {}, 1))
@@ -149,7 +220,7 @@ describe('the limits of a peer', () => {
   })
 
   it('say what it was that did not move', async () => {
-    const limits = createLimits()
+    const limits = new PeerLimits(() => {})
     const other = {}
     const negotiating = Array.from({ length: MAX_NEGOTIATIONS }, (_, i) => take(limits, callFor(connection, { protocols: [`/n/${i}`], negotiates: true })))
     take(limits, callFor(connection))
@@ -160,9 +231,9 @@ describe('the limits of a peer', () => {
     }
 
     const errors = Promise.all([
-      limits.wait(callFor(connection), QUEUE),
-      limits.wait(callFor(connection, { protocols: ['/b'], negotiates: true }), QUEUE),
-      limits.wait(callFor(other, { protocols: ['/b'], early: true }), QUEUE)
+      waitFor(limits, callFor(connection)),
+      waitFor(limits, callFor(connection, { protocols: ['/b'], negotiates: true })),
+      waitFor(limits, callFor(other, { protocols: ['/b'], early: true }))
     ].map(async promise => promise.catch(err => err)))
 
     vi.advanceTimersByTime(1_001)
@@ -177,20 +248,20 @@ describe('the limits of a peer', () => {
   })
 
   it('count handshakes over all connections, and streams for each', async () => {
-    const limits = createLimits()
+    const limits = new PeerLimits(() => {})
     const log: string[] = []
     const permits = Array.from({ length: MAX_NEGOTIATIONS }, (_, i) => take(limits, callFor({}, { protocols: [`/${i}`], negotiates: true })))
 
-    expect(limits.take(callFor({}, { negotiates: true }))).to.equal(undefined)
+    expect(mustWait(limits, callFor({}, { negotiates: true }))).to.equal(true)
     wait(limits, callFor({}, { negotiates: true }), log, 'other')
-    expect(limits.take(callFor({}))).to.be.an('object')
+    take(limits, callFor({}))
     permits[0]?.release()
     await microtasks()
     expect(log).to.deep.equal(['other'])
   })
 
   it('look again when a call does not need any more what it waits for', async () => {
-    const limits = createLimits()
+    const limits = new PeerLimits(() => {})
     const log: string[] = []
     let negotiates = true
 
@@ -198,7 +269,7 @@ describe('the limits of a peer', () => {
       take(limits, callFor({}, { negotiates }))
     }
 
-    const call: Call = { ...callFor(connection), needs: () => ({ protocols: ['/a'], negotiates, early: false }) }
+    const call = callFor(connection, () => ({ protocols: ['/a'], negotiates, early: false }))
     wait(limits, call, log, 'known')
     limits.reconsider(connection)
     await microtasks()
@@ -212,7 +283,7 @@ describe('the limits of a peer', () => {
   })
 
   it('time a call out that only changes what it waits for', async () => {
-    const limits = createLimits()
+    const limits = new PeerLimits(() => {})
     const log: string[] = []
     let protocol = '/a'
 
@@ -220,7 +291,7 @@ describe('the limits of a peer', () => {
       take(limits, callFor(connection, { protocols: [other] }, 1))
     }
 
-    const call: Call = { ...callFor(connection, {}, 1), needs: () => ({ protocols: [protocol], negotiates: false, early: false }) }
+    const call = callFor(connection, () => ({ protocols: [protocol] }), 1)
     wait(limits, call, log, 'moved')
 
     for (let i = 0; i < 3; i++) {
@@ -236,11 +307,11 @@ describe('the limits of a peer', () => {
   })
 
   it('let a call wait anew for something else when what it waited for was given back, though to somebody else', async () => {
-    const limits = createLimits()
+    const limits = new PeerLimits(() => {})
     const log: string[] = []
     let protocol = '/a'
     const [giveBack] = ['/a', '/b'].map(other => take(limits, callFor(connection, { protocols: [other] }, 1)).bind(other))
-    const call: Call = { ...callFor(connection, {}, 1), needs: () => ({ protocols: [protocol], negotiates: false, early: false }) }
+    const call = callFor(connection, () => ({ protocols: [protocol] }), 1)
 
     wait(limits, callFor(connection, {}, 1), log, 'first')
     wait(limits, call, log, 'moved')
@@ -256,24 +327,18 @@ describe('the limits of a peer', () => {
     expect(log).to.deep.equal(['first', 'moved: QueueTimeoutError'])
   })
 
-  it('look at one call of each kind when something has become known, however many wait', async () => {
-    const limits = createLimits()
+  it('look at one call of each kind when something has become known or was given back, however many wait', async () => {
+    const limits = new PeerLimits(() => {})
     const log: string[] = []
     let protocol = '/a'
     let looks = 0
+    const permits = ['/a', '/b'].map(other => take(limits, callFor(connection, { protocols: [other] }, 1)))
 
-    for (const other of ['/a', '/b']) {
-      take(limits, callFor(connection, { protocols: [other] }, 1))
-    }
+    const call = callFor(connection, () => {
+      looks++
 
-    const call: Call = {
-      ...callFor(connection, {}, 1),
-      needs: () => {
-        looks++
-
-        return { protocols: [protocol], negotiates: false, early: false }
-      }
-    }
+      return { protocols: [protocol] }
+    }, 1)
 
     for (let i = 0; i < 10_000; i++) {
       wait(limits, { ...call }, log, `${i}`)
@@ -284,22 +349,27 @@ describe('the limits of a peer', () => {
     limits.reconsider(connection)
     expect(looks).to.be.below(5)
     expect(limits.queued).to.equal(10_000)
+
+    looks = 0
+    permits[1]?.release()
+    expect(looks).to.be.below(5)
+    expect(limits.queued).to.equal(9_999)
   })
 
   it('do not let an impatient call wait for what has not been given back for as long as it would wait', async () => {
-    const limits = createLimits()
+    const limits = new PeerLimits(() => {})
     const log: string[] = []
     const call = callFor(connection)
     const giveBack = [take(limits, call).bind('/a'), take(limits, call).bind('/a')]
 
     vi.advanceTimersByTime(900)
-    wait(limits, call, log, 'first', { impatient: true })
+    wait(limits, call, log, 'first', { isImpatient: true })
     vi.advanceTimersByTime(102)
     await microtasks()
     expect(log).to.deep.equal(['first: QueueTimeoutError'])
 
     // and it does not wait again
-    wait(limits, call, log, 'second', { impatient: true })
+    wait(limits, call, log, 'second', { isImpatient: true })
     vi.advanceTimersByTime(2)
     await microtasks()
     expect(log).to.deep.equal(['first: QueueTimeoutError', 'second: QueueTimeoutError'])
@@ -308,7 +378,7 @@ describe('the limits of a peer', () => {
     const patient = ['third', 'fourth', 'fifth']
     wait(limits, call, log, 'patient', { priority: 90 })
     giveBack[0]?.()
-    patient.forEach(name => { wait(limits, call, log, name, { impatient: true }) })
+    patient.forEach(name => { wait(limits, call, log, name, { isImpatient: true }) })
     vi.advanceTimersByTime(900)
     giveBack[1]?.()
     await microtasks()
@@ -319,10 +389,10 @@ describe('the limits of a peer', () => {
   })
 
   it('serve who may go on now in the order of asking, higher priorities first', async () => {
-    const limits = createLimits()
+    const limits = new PeerLimits(() => {})
     const log: string[] = []
     let early = true
-    const call: Call = { ...callFor(connection, {}, 4), needs: () => ({ protocols: ['/a'], negotiates: false, early }) }
+    const call = callFor(connection, () => ({ protocols: ['/a'], negotiates: false, early }), 4)
 
     take(limits, call)
     take(limits, call)
@@ -337,7 +407,7 @@ describe('the limits of a peer', () => {
   })
 
   it('do not let a call wait whose signal is aborted', async () => {
-    const limits = createLimits()
+    const limits = new PeerLimits(() => {})
     const log: string[] = []
 
     take(limits, callFor(connection, {}, 1))
@@ -348,7 +418,7 @@ describe('the limits of a peer', () => {
   })
 
   it('reject everybody who waits when the service stops, whatever they wait for', async () => {
-    const limits = createLimits()
+    const limits = new PeerLimits(() => {})
     const log: string[] = []
 
     for (let i = 0; i < MAX_NEGOTIATIONS; i++) {
@@ -363,8 +433,8 @@ describe('the limits of a peer', () => {
     expect(vi.getTimerCount()).to.equal(0)
   })
 
-  it('give a slot back once, to whom it was bound', async () => {
-    const limits = createLimits()
+  it('take back once what was given, from whom it was bound to', async () => {
+    const limits = new PeerLimits(() => {})
     const permit = take(limits, callFor(connection, { protocols: ['/a', '/b'], negotiates: true }))
     expect(limits.open).to.equal(2)
     expect(limits.negotiating).to.equal(1)
@@ -380,9 +450,93 @@ describe('the limits of a peer', () => {
     expect(limits.open).to.equal(0)
   })
 
+  it('let a call that may not wait have what it needs, and say whether that is over the limit', async () => {
+    const limits = new PeerLimits(() => {})
+    const call = { ...callFor(connection, {}, 1), mayWait: false }
+    const log: string[] = []
+
+    expect(take(limits, call).isOverLimit).to.equal(false)
+    expect(take(limits, call).isOverLimit).to.equal(true)
+    expect(limits.open).to.equal(2)
+
+    // room is room, whoever waits for more of it
+    wait(limits, callFor(connection, {}, 1), log, 'waiting')
+    expect(take(limits, { ...call, ...callFor(connection, {}, 5), mayWait: false }).isOverLimit).to.equal(false)
+  })
+
+  it('give what the permit was given for along with it', async () => {
+    const limits = new PeerLimits(() => {})
+    let trusted = '/a'
+    const call = { ...callFor(connection, {}, 1), needs: () => ({ ...needsFor({}, 1), trusted }) }
+    const first = take(limits, call)
+    const second = waitFor(limits, call)
+
+    trusted = '/b'
+    first.release()
+    trusted = '/c'
+    expect(first.needs.trusted).to.equal('/a')
+    expect((await second).needs.trusted).to.equal('/b')
+  })
+
+  it('take a call out of the queue at once, or what it got back, when who is told that it waits throws', async () => {
+    const limits = new PeerLimits(() => {})
+    const log: string[] = []
+    const permit = take(limits, callFor(connection, {}, 1))
+    const whileQueued = async (): Promise<never> => { throw new RangeError('Not interested') }
+
+    wait(limits, callFor(connection, {}, 1), log, 'at once', { whileQueued })
+    await microtasks()
+    expect(limits.queued).to.equal(0)
+
+    wait(limits, callFor(connection, {}, 1), log, 'before', {
+      whileQueued: async () => {
+        permit.release()
+        expect(limits.open).to.equal(1)
+
+        return whileQueued()
+      }
+    })
+    await microtasks()
+    expect(limits.open).to.equal(0)
+
+    const last = take(limits, callFor(connection, {}, 1))
+    wait(limits, callFor(connection, {}, 1), log, 'after', {
+      whileQueued: async granted => {
+        await granted
+
+        return whileQueued()
+      }
+    })
+    last.release()
+    await microtasks()
+    expect(log).to.deep.equal(['at once: RangeError', 'before: RangeError', 'after: RangeError'])
+    expect(limits.open).to.equal(0)
+    expect(vi.getTimerCount()).to.equal(0)
+  })
+
+  it('do not forget a call of high priority that lacks something else than those of its kind', async () => {
+    const limits = new PeerLimits(() => {})
+    const log: string[] = []
+    const [a, b] = ['/a', '/b'].map(protocol => take(limits, callFor(connection, { protocols: [protocol] }, 2)))
+
+    // there is room for a second of /a, but not before the modest one
+    wait(limits, callFor(connection, { protocols: ['/a'] }, 1), log, 'modest')
+    wait(limits, callFor(connection, { protocols: ['/a', '/b'] }, 2), log, 'low', { priority: 10 })
+    const other = take(limits, callFor(connection, { protocols: ['/b'] }, 2))
+    wait(limits, callFor(connection, { protocols: ['/a', '/b'] }, 2), log, 'high', { priority: 90 })
+    await microtasks()
+    expect(log).to.deep.equal([])
+
+    other.release()
+    await microtasks()
+    expect(log).to.deep.equal(['high'])
+    a?.release()
+    b?.release()
+  })
+
   it('forget a connection that is closed, and reject who waits for it', async () => {
     let unused = 0
-    const limits = createLimits(() => { unused++ })
+    const limits = new PeerLimits(() => { unused++ })
     const log: string[] = []
     const permits = [take(limits, callFor(connection, { negotiates: true })), take(limits, callFor(connection))]
 
@@ -421,6 +575,24 @@ const step: fc.Arbitrary<Step> = fc.record({
   which: fc.nat(100)
 })
 
+interface Change {
+  do: 'open' | 'end' | 'news' | 'abort'
+  connection: number
+  protocols: string[]
+  max: number
+  priority: number
+  which: number
+}
+
+const change: fc.Arbitrary<Change> = fc.record({
+  do: fc.oneof({ weight: 6, arbitrary: fc.constant('open' as const) }, { weight: 3, arbitrary: fc.constant('end' as const) }, fc.constant('news' as const), fc.constant('abort' as const)),
+  connection: fc.nat(1),
+  protocols: fc.constantFrom(['/a'], ['/b'], ['/a', '/b'], ['/b', '/a']),
+  max: fc.constantFrom(1, 2, 3),
+  priority: fc.constantFrom(10, 50, 90),
+  which: fc.nat(100)
+})
+
 interface Tracked extends Step {
   key: object
   order: number
@@ -431,13 +603,13 @@ interface Tracked extends Step {
 }
 
 describe('whatever happens in whatever order', () => {
-  it('slots in use are those of open streams and running calls, nobody waits who need not, and nobody is forgotten', async () => {
+  it('what is in use is that of open streams and running calls, nobody waits who need not, and nobody is forgotten', async () => {
     let served = 0
     let waited = 0
 
     await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 60 }), async steps => {
       let isUnused = true
-      const limits = createLimits(() => { isUnused = true })
+      const limits = new PeerLimits(() => { isUnused = true })
       const keys = [{}, {}]
       const calls: Tracked[] = []
       const streams: Array<{ key: object, protocol: string, early: boolean, close(): void }> = []
@@ -454,27 +626,29 @@ describe('whatever happens in whatever order', () => {
 
         switch (next.do) {
           case 'open': {
-            const call: Call = {
-              connection: key,
-              kind: JSON.stringify([next.protocols, next.negotiates, next.early]),
-              needs: () => next,
-              streamLimit: () => ({ max: MAX_STREAMS, option: '' }),
-              streamsLeft: () => streamsLeft(key)
+            const tracked: Tracked = { ...next, key, order: calls.length, state: 'waiting', controller: new AbortController(), settled: 0 }
+            const call = {
+              ...callFor(key, () => ({ ...next, streamsLeft: streamsLeft(key) })),
+              kind: JSON.stringify([idOf(key), next.protocols, next.negotiates, next.early]),
+              priority: next.priority,
+              order: tracked.order,
+              timeout: 1_000_000,
+              signal: tracked.controller.signal
             }
-            const tracked: Tracked = { ...next, key, order: calls.length, state: 'waiting', controller: new AbortController(), settled: 0, permit: limits.take(call) }
+            const acquired = limits.acquire(call)
+            const onPermit = (permit: Permit): void => {
+              tracked.state = 'served'
+              tracked.permit = permit
+              tracked.settled++
+            }
             calls.push(tracked)
             isUnused = false
 
-            if (tracked.permit != null) {
-              tracked.state = 'served'
-              tracked.settled++
+            if (acquired instanceof Permit) {
+              onPermit(acquired)
             } else {
               waited++
-              limits.wait(call, { priority: next.priority, order: tracked.order, timeout: 1_000_000, signal: tracked.controller.signal }).then(permit => {
-                tracked.state = 'served'
-                tracked.permit = permit
-                tracked.settled++
-              }, () => {
+              acquired.then(onPermit, () => {
                 tracked.state = 'failed'
                 tracked.settled++
               })
@@ -564,5 +738,71 @@ describe('whatever happens in whatever order', () => {
 
     expect(served).to.be.above(0)
     expect(waited).to.be.above(0)
+  })
+
+  it('all calls are served in the end, though they may have different limits, and what they need changes', async () => {
+    let moved = 0
+
+    await fc.assert(fc.asyncProperty(fc.array(change, { maxLength: 60 }), async steps => {
+      const limits = new PeerLimits(() => {})
+      const connections = [{ key: {}, negotiates: true }, { key: {}, negotiates: true }]
+      const running: Permit[] = []
+      const controllers: AbortController[] = []
+      const settled = { served: 0, failed: 0 }
+
+      const run = ({ do: what, connection, protocols, max, priority, which }: Change): void => {
+        const on = connections[connection] as typeof connections[number]
+
+        switch (what) {
+          case 'open': {
+            const controller = new AbortController()
+            const acquired = limits.acquire({
+              ...callFor(on.key, () => ({ protocols, negotiates: on.negotiates }), max),
+              kind: JSON.stringify([connection, protocols, max]),
+              order: controllers.push(controller),
+              priority,
+              signal: controller.signal,
+              timeout: 1_000_000
+            })
+            Promise.resolve(acquired).then(permit => {
+              settled.served++
+              running.push(permit)
+            }, () => { settled.failed++ })
+            break
+          }
+          case 'end':
+            running.splice(which % Math.max(1, running.length), 1).forEach(permit => { permit.release() })
+            break
+          case 'news':
+            moved += limits.queued
+            on.negotiates = !on.negotiates
+            limits.reconsider(on.key)
+            break
+          case 'abort':
+            controllers[which % Math.max(1, controllers.length)]?.abort()
+            break
+          default:
+            throw new Error('Unknown change')
+        }
+      }
+
+      for (const next of steps) {
+        run(next)
+        await microtasks()
+        expect(limits.queued).to.equal(controllers.length - settled.served - settled.failed)
+        expect(limits.negotiating).to.be.at.most(MAX_NEGOTIATIONS)
+      }
+
+      while (running.length > 0) {
+        running.splice(0, 1).forEach(permit => { permit.release() })
+        await microtasks()
+      }
+
+      expect(limits.queued).to.equal(0)
+      expect(limits.open + limits.negotiating).to.equal(0)
+      expect(settled.served + settled.failed).to.equal(controllers.length)
+    }), { numRuns: 2_000 })
+
+    expect(moved).to.be.above(0)
   })
 })

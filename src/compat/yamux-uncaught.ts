@@ -15,6 +15,9 @@
  */
 
 /**
- * A connection that is lost in this turn of the caller shows by then
+ * The value, or what it resolves to, when a connection that is lost in this turn of the
+ * caller shows that it is
  */
-export async function untilLossShows (): Promise<void> {}
+export async function onceLossShows <T> (value: T | Promise<T>): Promise<T> {
+  return value
+}

@@ -3,164 +3,62 @@
  * that wait until there is room for them. Nothing in here is shared with another
  * peer.
  *
- * There are slots for
- *
- * - the open streams of each protocol on each connection
- * - the handshakes whose answer a call is waiting for
- * - the streams that are opened on a connection before the peer has answered
- *   anything on it
- * - the streams that the muxer of a connection is about to be asked for, where it has
- *   a limit of its own
- *
- * A call gets all that it needs at once. If it can not it waits for one of those
- * that are taken, and looks again when it is its turn.
+ * A call gets all that it needs at once. If it cannot it waits for the first of what
+ * there is none left, together with the others of its kind, and goes on when one is
+ * given back and nobody goes before it.
  */
-import { EARLY, HANDSHAKE, MUXER } from './call.ts'
+import { HANDSHAKE, Limit, MUXER } from './limit.ts'
 import { Permit } from './permit.ts'
-import { Queue } from './queue.ts'
-import { SlotsOfPeer } from './slots-of-peer.ts'
-import { createTimeoutError } from './timeout-error.ts'
-import { firstOf } from './turn.ts'
-import type { Call, Key, WaitInit } from './call.ts'
-import type { WaitingCall } from './queue.ts'
-import type { Slots } from './slots.ts'
-
-export interface PeerLimitsInit {
-  /**
-   * How many handshakes calls may wait for
-   */
-  maxNegotiations: number
-
-  /**
-   * How many streams of a connection may be opened before the peer has answered
-   */
-  maxEarlyStreams: number
-
-  /**
-   * Called when there is nothing left to hold for the peer
-   */
-  onUnused(): void
-}
-
-interface Limit {
-  key: Key
-  max: number
-}
+import { firstOf, goesBefore, Queue } from './queue.ts'
+import type { Call } from './call.ts'
+import type { Key, Need, Needs } from './limit.ts'
+import type { Waiting } from './queue.ts'
 
 export class PeerLimits {
-  readonly #init: PeerLimitsInit
-  readonly #slots = new SlotsOfPeer<Queue>()
+  /**
+   * What is in use or waited for
+   */
+  #limits: Limit[] = []
 
   /**
-   * Of each connection, by the kind of its calls
+   * By the kind of their calls
    */
-  readonly #queues = new Map<object, Map<string, Queue>>()
-  #queued = 0
+  readonly #queues = new Map<string, Queue>()
 
-  constructor (init: PeerLimitsInit) {
-    this.#init = init
+  readonly #onUnused: () => void
+
+  /**
+   * `onUnused` is called when nothing is in use or waited for any more
+   */
+  constructor (onUnused: () => void) {
+    this.#onUnused = onUnused
   }
 
   get queued (): number {
-    return this.#queued
+    return [...this.#queues.values()].reduce((queued, { length }) => queued + length, 0)
   }
 
   get negotiating (): number {
-    return this.#slots.negotiating
+    return this.#find(this, HANDSHAKE)?.inUse ?? 0
   }
 
   /**
    * The streams that are open, or about to be
    */
   get open (): number {
-    return this.#slots.open
+    return this.#limits.reduce((open, { key, inUse }) => typeof key === 'string' ? open + inUse : open, 0)
   }
 
   /**
-   * The streams of the protocol that are open on the connection, or about to be
+   * Returns the permit if there is room for the call, or if it may not wait. A promise
+   * of one rejects with the reason of the signal, a QueueTimeoutError, what `closed` or
+   * `stop` were called with, or what the call did with it.
    */
-  openOn (connection: object, protocol: string): number {
-    return this.#slots.find(connection, protocol)?.inUse ?? 0
-  }
+  acquire (call: Call): Permit | Promise<Permit> {
+    const needs = call.needs()
+    const short = this.#findShort(call, needs)
 
-  /**
-   * Returns undefined where the call has to wait
-   */
-  take (call: Call): Permit | undefined {
-    const limits = this.#limitsOf(call)
-
-    if (this.#findTaken(call, limits, true) == null) {
-      return this.#take(call, limits)
-    }
-  }
-
-  /**
-   * For a call that is not to wait: its stream counts, whether there is room for it
-   * or not
-   */
-  force (call: Call): Permit {
-    return this.#take(call, this.#limitsOf(call).filter(({ key }) => typeof key === 'string'))
-  }
-
-  /**
-   * Wait for what `take` could not give. Rejects with the reason of the signal, a
-   * QueueTimeoutError, or what `closed` or `stop` were called with.
-   */
-  async wait (call: Call, { signal, impatient = false, ...turn }: WaitInit): Promise<Permit> {
-    signal?.throwIfAborted()
-
-    const limits = this.#limitsOf(call)
-    const taken = this.#findTaken(call, limits, true)
-
-    if (taken == null) {
-      return this.#take(call, limits)
-    }
-
-    const now = performance.now()
-    const slots = this.#slots.get(call.connection, taken.key)
-    const since = impatient ? slots.takenAt : now
-
-    if (Math.max(since, slots.givenBackAt) + turn.timeout <= now) {
-      this.#slots.tidy(slots)
-
-      throw createTimeoutError(slots, call, turn.timeout, this.#init.maxNegotiations)
-    }
-
-    const { promise, resolve, reject } = Promise.withResolvers<Permit>()
-    const queue = this.#queueOf(call, slots)
-
-    const onAbort = (): void => {
-      this.#giveUp(queue, waiting, signal?.reason)
-    }
-
-    const onSettled = (): void => {
-      signal?.removeEventListener('abort', onAbort)
-      this.#queued--
-    }
-
-    const waiting: WaitingCall = {
-      ...turn,
-      call,
-      since,
-      serve: permit => {
-        onSettled()
-        resolve(permit)
-      },
-      fail: err => {
-        onSettled()
-        reject(err)
-      }
-    }
-
-    this.#queued++
-    signal?.addEventListener('abort', onAbort)
-    queue.join(waiting)
-    this.#serve(queue.slots)
-
-    // to return the promise itself would take longer for who came last
-    const permit = await promise
-
-    return permit
+    return short != null && call.mayWait ? this.#wait(call, short) : this.#give(call, needs, short != null)
   }
 
   /**
@@ -168,29 +66,27 @@ export class PeerLimits {
    * more
    */
   reconsider (connection: object): void {
-    const queues = new Set(this.#queues.get(connection)?.values())
-    let queue = firstOf(queues)
+    // there is none that anybody could go on waiting for
+    const none = new Limit(connection, MUXER)
 
-    while (queue != null) {
-      const goesOn = this.#reconsider(queue)
-
-      if (!goesOn || queue.length === 0) {
-        queues.delete(queue)
+    for (const queue of this.#queues.values()) {
+      if (queue.connection === connection) {
+        queue.waitFor(none, queue.need)
       }
-
-      queue = firstOf(queues)
     }
+
+    this.#serve(none)
   }
 
   /**
    * The muxer of the connection may have another stream to give
    */
   streamClosed (connection: object): void {
-    const slots = this.#slots.find(connection, MUXER)
+    const limit = this.#find(connection, MUXER)
 
-    if (slots != null && slots.queues.size > 0) {
-      slots.givenBackAt = performance.now()
-      this.#serve(slots)
+    if (limit != null) {
+      limit.givenBackAt = performance.now()
+      this.#serve(limit)
     }
   }
 
@@ -199,164 +95,173 @@ export class PeerLimits {
    * rejected with the error
    */
   closed (connection: object, err: Error): void {
-    this.#slots.delete(connection)
-    this.#reject([...this.#queues.get(connection)?.values() ?? []], err)
+    this.#end(one => one === connection, err)
   }
 
   stop (err: Error): void {
-    this.#slots.clear()
-    this.#reject([...this.#queues.values()].flatMap(queues => [...queues.values()]), err)
+    this.#end(() => true, err)
   }
 
-  #reject (queues: Queue[], err: Error): void {
-    for (const waiting of queues.flatMap(queue => queue.clear())) {
-      waiting.fail(err)
+  #end (isEnded: (scope: object) => boolean, err: Error): void {
+    this.#limits = this.#limits.filter(({ scope }) => !isEnded(scope))
+
+    for (const [kind, queue] of this.#queues) {
+      if (isEnded(queue.connection)) {
+        this.#queues.delete(kind)
+        queue.clear().forEach(({ granted }) => { granted.reject(err) })
+      }
     }
 
-    this.#checkUnused()
-  }
-
-  #giveUp (queue: Queue, waiting: WaitingCall, err: Error): void {
-    const { slots } = queue
-
-    // it may have been served in the meantime
-    if (queue.leave(waiting)) {
-      waiting.fail(err)
-
-      // the next one may be allowed more
-      this.#serve(slots)
-      this.#checkUnused()
-    }
+    this.#tidy()
   }
 
   /**
-   * Where calls of its kind wait
+   * Something of what the call needs of which there is none left for it. Those who
+   * wait do so behind those who go before them.
    */
-  #queueOf ({ connection, kind }: Call, slots: Slots<Queue>): Queue {
-    const ofConnection = this.#queues.get(connection) ?? new Map<string, Queue>()
-    const existing = ofConnection.get(kind)
+  #findShort (call: Call, { limits }: Needs): Need | undefined {
+    return limits.find(({ key, max }) => {
+      const limit = this.#find(call.connection, key)
+
+      return (limit?.inUse ?? 0) >= max || (limit != null && call.mayWait && this.#isBehind(call, limit))
+    })
+  }
+
+  #isBehind (call: Call, limit: Limit): boolean {
+    const first = firstOf(this.#queues, limit)
+
+    return first != null && goesBefore(first.call, call)
+  }
+
+  #give ({ connection }: Call, needs: Needs, isOverLimit: boolean): Permit {
+    const limits = needs.limits.map(({ key }) => this.#limit(connection, key))
+    limits.forEach(limit => { limit.take() })
+
+    return new Permit(needs, isOverLimit, limits, this.#giveBack)
+  }
+
+  readonly #giveBack = (limit: Limit): void => {
+    limit.giveBack()
+    this.#serve(limit)
+
+    if (typeof limit.key === 'string') {
+      this.streamClosed(limit.scope)
+    }
+  }
+
+  async #wait (call: Call, short: Need): Promise<Permit> {
+    const { connection, isImpatient, kind, signal } = call
+    signal?.throwIfAborted()
+
+    const queue = this.#queues.get(kind) ?? new Queue(connection, this.#limit(connection, short.key), short, this.#giveUp)
+    const granted = Promise.withResolvers<Permit>()
+    const waiting = { call, queue, since: isImpatient ? queue.limit.takenAt : performance.now(), granted }
+    const onAbort = (): void => { this.#giveUp(waiting, signal?.reason) }
+
+    this.#queues.set(kind, queue)
+    signal?.addEventListener('abort', onAbort)
+
+    try {
+      queue.join(waiting)
+
+      // the one that was the first before may have lacked something else
+      if (queue.first === waiting) {
+        this.#serve(queue.limit)
+      }
+
+      return await call.whileQueued(granted.promise)
+    } catch (err: any) {
+      this.#giveUp(waiting, err)
+      granted.promise.then(permit => { permit.release() }, () => {})
+
+      throw err
+    } finally {
+      signal?.removeEventListener('abort', onAbort)
+    }
+  }
+
+  readonly #giveUp = (waiting: Waiting, err: Error): void => {
+    const { queue, granted } = waiting
+
+    // it may have been served in the meantime
+    if (this.#leave(waiting)) {
+      granted.reject(err)
+
+      // the next one may be allowed more
+      this.#serve(queue.limit)
+    }
+  }
+
+  #leave (waiting: Waiting): boolean {
+    const { call, queue } = waiting
+    const isWaiting = queue.leave(waiting)
+
+    if (isWaiting && queue.first == null) {
+      this.#queues.delete(call.kind)
+    }
+
+    return isWaiting
+  }
+
+  /**
+   * Those who wait for it go on, in order, as long as there is room
+   */
+  #serve (limit: Limit): void {
+    const queues = this.#queues
+
+    for (let first = firstOf(queues, limit); first != null; first = firstOf(queues, limit)) {
+      const { call, queue, granted } = first
+      const needs = call.needs()
+      const short = this.#findShort(call, needs)
+
+      if (short == null) {
+        this.#leave(first)
+        granted.resolve(this.#give(call, needs, false))
+        continue
+      }
+
+      const next = this.#limit(call.connection, short.key)
+
+      if (next === limit) {
+        break
+      }
+
+      queue.waitFor(next, short)
+    }
+
+    this.#tidy()
+  }
+
+  /**
+   * Those of handshakes are for all connections
+   */
+  #find (connection: object, key: Key): Limit | undefined {
+    const scope = key === HANDSHAKE ? this : connection
+
+    return this.#limits.find(limit => limit.key === key && limit.scope === scope)
+  }
+
+  #limit (connection: object, key: Key): Limit {
+    const existing = this.#find(connection, key)
 
     if (existing != null) {
       return existing
     }
 
-    const queue = new Queue({
-      slots,
-      onTimeout: waiting => {
-        this.#giveUp(queue, waiting, createTimeoutError(queue.slots, waiting.call, waiting.timeout, this.#init.maxNegotiations))
-      },
-      onEmpty: () => {
-        ofConnection.delete(kind)
+    const limit = new Limit(key === HANDSHAKE ? this : connection, key)
+    this.#limits.push(limit)
 
-        if (ofConnection.size === 0) {
-          this.#queues.delete(connection)
-        }
-      }
-    })
-
-    this.#queues.set(connection, ofConnection.set(kind, queue))
-
-    return queue
+    return limit
   }
 
   /**
-   * What the call needs now
+   * Forget what nobody uses or waits for
    */
-  #limitsOf (call: Call): Limit[] {
-    const { protocols, negotiates, early } = call.needs()
-    const limits: Limit[] = protocols.map(protocol => ({ key: protocol, max: call.streamLimit(protocol).max }))
+  #tidy (): void {
+    this.#limits = this.#limits.filter(limit => limit.inUse > 0 || firstOf(this.#queues, limit) != null)
 
-    if (negotiates) {
-      limits.push({ key: HANDSHAKE, max: this.#init.maxNegotiations })
+    if (this.#limits.length === 0) {
+      this.#onUnused()
     }
-
-    if (early) {
-      limits.push({ key: EARLY, max: this.#init.maxEarlyStreams })
-    }
-
-    const streamsLeft = call.streamsLeft()
-
-    if (streamsLeft !== Infinity) {
-      limits.push({ key: MUXER, max: streamsLeft })
-    }
-
-    return limits
-  }
-
-  /**
-   * Something of what is needed of which there is none left. Those who come later
-   * wait behind those who wait already.
-   */
-  #findTaken ({ connection }: Call, limits: Limit[], isLast: boolean): Limit | undefined {
-    return limits.find(({ key, max }) => {
-      const slots = this.#slots.find(connection, key)
-
-      return (slots?.inUse ?? 0) >= max || (isLast && slots != null && slots.queues.size > 0)
-    })
-  }
-
-  #take ({ connection }: Call, limits: Limit[]): Permit {
-    const held = limits.map(({ key }): [Key, () => void] => {
-      const slots = this.#slots.get(connection, key)
-      slots.take()
-
-      return [key, () => { this.#giveBack(connection, slots) }]
-    })
-
-    return new Permit(held)
-  }
-
-  #giveBack (connection: object, slots: Slots<Queue>): void {
-    slots.giveBack()
-    this.#serve(slots)
-
-    if (typeof slots.key === 'string') {
-      this.streamClosed(connection)
-    }
-
-    this.#checkUnused()
-  }
-
-  #checkUnused (): void {
-    if (this.#slots.isEmpty && this.#queued === 0) {
-      this.#init.onUnused()
-    }
-  }
-
-  #serve (slots: Slots<Queue>): void {
-    let queue = firstOf(slots.queues)
-
-    while (queue != null && this.#reconsider(queue)) {
-      queue = firstOf(slots.queues)
-    }
-
-    this.#slots.tidy(slots)
-  }
-
-  /**
-   * Returns false if its first call goes on waiting for the same
-   */
-  #reconsider (queue: Queue): boolean {
-    const { slots, first } = queue
-    const limits = this.#limitsOf(first.call)
-    const taken = this.#findTaken(first.call, limits, false)
-
-    if (taken == null) {
-      const permit = this.#take(first.call, limits)
-      queue.leave(first)
-      first.serve(permit)
-    } else {
-      const { connection } = first.call
-
-      if (this.#slots.find(connection, taken.key) === slots) {
-        return false
-      }
-
-      queue.moveTo(this.#slots.get(connection, taken.key))
-    }
-
-    this.#slots.tidy(slots)
-
-    return true
   }
 }

@@ -1,14 +1,28 @@
-import { EARLY, HANDSHAKE } from './call.ts'
-import type { Key } from './call.ts'
+import { EARLY, HANDSHAKE } from './limit.ts'
+import type { Key, Limit, Needs } from './limit.ts'
 
 /**
  * What a call was given, and how to give each of it back
  */
 export class Permit {
-  #held: Array<[Key, giveBack: () => void]>
+  /**
+   * What it was given for
+   */
+  readonly needs: Needs
 
-  constructor (held: Array<[Key, giveBack: () => void]>) {
-    this.#held = held
+  /**
+   * There was no room for the call, which was not to wait
+   */
+  readonly isOverLimit: boolean
+
+  #limits: Limit[]
+  readonly #giveBack: (limit: Limit) => void
+
+  constructor (needs: Needs, isOverLimit: boolean, limits: Limit[], giveBack: (limit: Limit) => void) {
+    this.needs = needs
+    this.isOverLimit = isOverLimit
+    this.#limits = limits
+    this.#giveBack = giveBack
   }
 
   /**
@@ -30,24 +44,17 @@ export class Permit {
    * The call has come to its end: give back what no stream is bound to
    */
   release (): void {
-    // nearly always it is bound
-    if (this.#held.length > 0) {
-      this.#part(() => true)()
-    }
+    this.#part(() => true)()
   }
 
   /**
    * Returns a function that gives these back, once
    */
   #part (isPart: (key: Key) => boolean): () => void {
-    const part = this.#held.filter(([key]) => isPart(key))
+    const part = this.#limits.filter(({ key }) => isPart(key))
 
-    this.#held = this.#held.filter(([key]) => !isPart(key))
+    this.#limits = this.#limits.filter(({ key }) => !isPart(key))
 
-    return () => {
-      for (const [, giveBack] of part.splice(0)) {
-        giveBack()
-      }
-    }
+    return () => { part.splice(0).forEach(this.#giveBack) }
   }
 }

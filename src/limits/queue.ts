@@ -1,39 +1,41 @@
 import { EarliestTimer } from '../util/earliest-timer.ts'
-import { goesBefore } from './turn.ts'
+import { createTimeoutError } from './timeout-error.ts'
 import type { Call } from './call.ts'
+import type { Limit, Need } from './limit.ts'
 import type { Permit } from './permit.ts'
-import type { Slots } from './slots.ts'
-import type { Turn } from './turn.ts'
 
-export interface WaitingCall extends Turn {
+export interface Waiting {
   call: Call
+  queue: Queue
 
   /**
-   * For how long nothing may be given back until it gives up, in ms
-   */
-  timeout: number
-
-  /**
-   * When it began to wait, as of `performance.now()`
+   * As of `performance.now()`
    */
   since: number
 
-  serve(permit: Permit): void
-  fail(err: Error): void
+  granted: PromiseWithResolvers<Permit>
 }
 
-export interface QueueInit {
-  slots: Slots<Queue>
+/**
+ * Higher priority first, then first in, first out
+ */
+export function goesBefore (a: Call, b: Call): boolean {
+  return a.priority === b.priority ? a.order < b.order : a.priority > b.priority
+}
 
-  /**
-   * Nothing was given back for as long as the call was to wait
-   */
-  onTimeout(waiting: WaitingCall): void
+/**
+ * Of those who wait for the limit
+ */
+export function firstOf (queues: Map<string, Queue>, limit: Limit): Waiting | undefined {
+  let first: Waiting | undefined
 
-  /**
-   * Nobody waits any more
-   */
-  onEmpty(): void
+  for (const queue of queues.values()) {
+    if (queue.limit === limit && queue.first != null && (first == null || goesBefore(queue.first.call, first.call))) {
+      first = queue.first
+    }
+  }
+
+  return first
 }
 
 /**
@@ -41,9 +43,11 @@ export interface QueueInit {
  * and when that changes nobody has to look at each.
  */
 export class Queue {
-  slots: Slots<Queue>
-  readonly #init: QueueInit
-  readonly #calls: WaitingCall[] = []
+  readonly connection: object
+  limit: Limit
+  need: Need
+  readonly #calls: Waiting[] = []
+  readonly #giveUp: (waiting: Waiting, err: Error) => void
 
   /**
    * When the last of what they waited for before was given back
@@ -56,32 +60,40 @@ export class Queue {
    */
   readonly #timer = new EarliestTimer(now => { this.#onTimer(now) })
 
-  constructor (init: QueueInit) {
-    this.#init = init
-    this.slots = init.slots
-    this.slots.queues.add(this)
+  /**
+   * `giveUp` is called when nothing was given back for as long as the call was to wait
+   */
+  constructor (connection: object, limit: Limit, need: Need, giveUp: (waiting: Waiting, err: Error) => void) {
+    this.connection = connection
+    this.limit = limit
+    this.need = need
+    this.#giveUp = giveUp
   }
 
-  /**
-   * There is one as long as anybody waits
-   */
-  get first (): WaitingCall {
-    return this.#calls[0] as WaitingCall
+  get first (): Waiting | undefined {
+    return this.#calls[0]
   }
 
   get length (): number {
     return this.#calls.length
   }
 
-  join (waiting: WaitingCall): void {
+  join (waiting: Waiting): void {
+    const until = this.#waitsUntil(waiting)
+
     this.#calls.splice(this.#positionOf(waiting), 0, waiting)
-    this.#timer.set(this.#givesUpAt(waiting))
+
+    if (until > performance.now()) {
+      this.#timer.set(until)
+    } else {
+      this.#onTimeout(waiting)
+    }
   }
 
   /**
    * Returns false if it does not wait any more
    */
-  leave (waiting: WaitingCall): boolean {
+  leave (waiting: Waiting): boolean {
     const position = this.#positionOf(waiting)
 
     if (this.#calls[position] !== waiting) {
@@ -91,7 +103,7 @@ export class Queue {
     this.#calls.splice(position, 1)
 
     if (this.#calls.length === 0) {
-      this.#end()
+      this.#timer.clear()
     }
 
     return true
@@ -99,42 +111,34 @@ export class Queue {
 
   /**
    * Wait for one of these instead. What was given back before counts as moving, that
-   * it is another queue now does not.
+   * it is another limit now does not.
    */
-  moveTo (slots: Slots<Queue>): void {
-    this.#givenBackAt = Math.max(this.#givenBackAt, this.slots.givenBackAt)
-    this.slots.queues.delete(this)
-    this.slots = slots
-    slots.queues.add(this)
+  waitFor (limit: Limit, need: Need): void {
+    this.#givenBackAt = Math.max(this.#givenBackAt, this.limit.givenBackAt)
+    this.limit = limit
+    this.need = need
   }
 
   /**
    * Nobody waits any more - returns those who did
    */
-  clear (): WaitingCall[] {
-    const calls = this.#calls.splice(0)
-    this.#end()
-
-    return calls
-  }
-
-  #end (): void {
-    this.slots.queues.delete(this)
+  clear (): Waiting[] {
     this.#timer.clear()
-    this.#init.onEmpty()
+
+    return this.#calls.splice(0)
   }
 
   /**
    * How many go before it
    */
-  #positionOf (waiting: WaitingCall): number {
+  #positionOf ({ call }: Waiting): number {
     let low = 0
     let high = this.#calls.length
 
     while (low < high) {
       const middle = (low + high) >>> 1
 
-      if (goesBefore(this.#calls[middle] as WaitingCall, waiting)) {
+      if (goesBefore((this.#calls[middle] as Waiting).call, call)) {
         low = middle + 1
       } else {
         high = middle
@@ -144,19 +148,16 @@ export class Queue {
     return low
   }
 
-  #givesUpAt ({ since, timeout }: WaitingCall): number {
-    return Math.max(since, this.#givenBackAt, this.slots.givenBackAt) + timeout
+  #waitsUntil ({ since, call }: Waiting): number {
+    return Math.max(since, this.#givenBackAt, this.limit.givenBackAt) + call.timeout
   }
 
   #onTimer (now: number): void {
-    for (const waiting of [...this.#calls]) {
-      const at = this.#givesUpAt(waiting)
+    this.#calls.filter(waiting => this.#waitsUntil(waiting) <= now).forEach(waiting => { this.#onTimeout(waiting) })
+    this.#calls.forEach(waiting => { this.#timer.set(this.#waitsUntil(waiting)) })
+  }
 
-      if (at > now) {
-        this.#timer.set(at)
-      } else {
-        this.#init.onTimeout(waiting)
-      }
-    }
+  #onTimeout (waiting: Waiting): void {
+    this.#giveUp(waiting, createTimeoutError(this.need, this.limit.inUse, waiting.call.timeout))
   }
 }

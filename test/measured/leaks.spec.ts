@@ -7,10 +7,10 @@ import { HeldWrites } from '../../src/negotiation/held-writes.ts'
 
 import { KnownProtocols } from '../../src/negotiation/known-protocols.ts'
 import { OptimisticNegotiation } from '../../src/negotiation/optimistic-negotiation.ts'
+import { Limit } from '../../src/limits/limit.ts'
 import { PeerLimits } from '../../src/limits/peer-limits.ts'
 import { Permit } from '../../src/limits/permit.ts'
 import { Queue } from '../../src/limits/queue.ts'
-import { Slots } from '../../src/limits/slots.ts'
 import { SpokenProtocols } from '../../src/negotiation/spoken-protocols.ts'
 import { forkListener } from '../support/fork-listener.ts'
 import { connectIdentified, createOpenerNode, createStockNode, SOCKET_TRANSPORTS, stopNodes, TRANSPORTS } from '../support/nodes.ts'
@@ -133,7 +133,7 @@ describe.each(SOCKET_TRANSPORTS)('over %s, to a listener in another process', tr
 
     // libp2p itself keeps connections and streams for some seconds, in timers, so
     // the heap as a whole says nothing
-    for (const ours of [OptimisticNegotiation, HeldWrites, Echo, PeerLimits, Permit, Queue, Slots, SpokenProtocols]) {
+    for (const ours of [OptimisticNegotiation, HeldWrites, Echo, PeerLimits, Permit, Queue, Limit, SpokenProtocols]) {
       expect(queryObjects(ours, { format: 'count' })).to.equal(0)
     }
 
