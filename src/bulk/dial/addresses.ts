@@ -6,9 +6,9 @@ import { peerIdFromString } from '@libp2p/peer-id'
 import { CODE_P2P, isMultiaddr } from '@multiformats/multiaddr'
 import { PEER_ID } from '@multiformats/multiaddr-matcher'
 import { LOOKUP_TIMEOUT } from '../../constants.ts'
-import { Deadline } from '../deadline.ts'
 import { hostOf, scopeOf } from './filters.ts'
 import { transportOf } from '../../transport-of.ts'
+import { withSignal } from '../with-signal.ts'
 import type { AddressScope } from '../types.ts'
 import type { StreamOpenerComponents, TransportName } from '../../types.ts'
 import type { AbortOptions, Address, Logger, PeerId } from '@libp2p/interface'
@@ -189,10 +189,10 @@ async function lookUp ({ peerStore, peerRouting }: StreamOpenerComponents, peer:
     }
   }
 
-  const deadline = new Deadline([options.signal], LOOKUP_TIMEOUT, `Peer routing did not find ${peer} within ${LOOKUP_TIMEOUT}ms`)
+  const timeout = { ms: LOOKUP_TIMEOUT, message: `Peer routing did not find ${peer} within ${LOOKUP_TIMEOUT}ms` }
 
   try {
-    const { multiaddrs } = await peerRouting.findPeer(peer, { signal: deadline.signal })
+    const { multiaddrs } = await withSignal([options.signal], async signal => peerRouting.findPeer(peer, { signal }), timeout)
 
     return multiaddrs.map(multiaddr => ({ multiaddr, isCertified: false }))
   } catch (err) {
@@ -200,7 +200,5 @@ async function lookUp ({ peerStore, peerRouting }: StreamOpenerComponents, peer:
     log('peer routing has no addresses of %p - %e', peer, err)
 
     return []
-  } finally {
-    deadline.clear()
   }
 }

@@ -15,7 +15,7 @@ import { transportOf } from '../../transport-of.ts'
 import type { AddressDials } from './address-dials.ts'
 import type { BulkAddress, Target } from './addresses.ts'
 import type { AddressScope, BulkAttempt } from '../types.ts'
-import type { Leases } from './leases.ts'
+import type { ReferenceCounts } from './reference-counts.ts'
 import type { Choice } from '../options.ts'
 import type { StreamOpenerComponents, TransportName } from '../../types.ts'
 import type { Connection, Logger, OpenConnectionProgressEvents, PeerId } from '@libp2p/interface'
@@ -33,9 +33,9 @@ export interface ConnectInit extends ProgressOptions<OpenConnectionProgressEvent
   reuse: 'first' | 'last' | 'never'
 
   /**
-   * Who holds the connection from when it is there
+   * Who uses the connection from when it is there
    */
-  holder: object
+  user: object
   signal: AbortSignal
 }
 
@@ -101,13 +101,13 @@ function describe (peer: PeerId | undefined, { transports, scope }: Choice): str
 export class Connector {
   readonly #components: StreamOpenerComponents
   readonly #dials: AddressDials
-  readonly #leases: Leases
+  readonly #references: ReferenceCounts
   readonly #log: Logger
 
-  constructor (components: StreamOpenerComponents, dials: AddressDials, leases: Leases, log: Logger) {
+  constructor (components: StreamOpenerComponents, dials: AddressDials, references: ReferenceCounts, log: Logger) {
     this.#components = components
     this.#dials = dials
-    this.#leases = leases
+    this.#references = references
     this.#log = log
   }
 
@@ -160,7 +160,7 @@ export class Connector {
     const fellBack = !stepsOf(search.choice).some(step => !step.fallback && suits(step, transport, scopeOf(connection.remoteAddr)))
     const reason = fellBack ? `${search.trail}` : this.#whyShared(search, dialled)
 
-    this.#leases.hold(connection, search.holder)
+    this.#references.retain(connection, search.user)
 
     if (reason != null) {
       this.#log('using %s to %p - %s', transport, connection.remotePeer, reason)
@@ -189,7 +189,7 @@ export class Connector {
       return status === 'open' && (limits == null || choice.runOnLimitedConnection) && suits(step, transportOf(connection), scopeOf(remoteAddr))
     })
 
-    return connections.findLast(connection => !this.#leases.has(connection)) ?? connections.at(-1)
+    return connections.findLast(connection => !this.#references.has(connection)) ?? connections.at(-1)
   }
 
   async #dial (search: Search, step: Step): Promise<Connection | undefined> {
