@@ -4,21 +4,22 @@
  */
 import { DialError, NotFoundError } from '@libp2p/interface'
 import { raceSignal } from 'race-signal'
-import { DIAL_STAGGER, FAR_DIAL_TIMEOUT, MAX_ADDRESSES, NEAR_DIAL_TIMEOUT } from '../../constants.ts'
+import { CONNECTION_ATTEMPT_DELAY, FAR_DIAL_TIMEOUT, MAX_ADDRESSES, NEAR_DIAL_TIMEOUT } from '../../constants.ts'
 import { DialDeniedError } from '../../errors.ts'
 import { findAddresses } from './addresses.ts'
 import { scopeOf } from './filters.ts'
-import { staggered } from './staggered.ts'
+import { happyEyeballs } from './happy-eyeballs.ts'
+import { stepsOf, suits } from './steps.ts'
 import { toError } from '../../compat/to-error.ts'
 import { Trail } from './trail.ts'
 import { transportOf } from '../../transport-of.ts'
 import type { AddressDials } from './address-dials.ts'
 import type { BulkAddress, Target } from './addresses.ts'
-import type { AddressScope, BulkAttempt } from '../types.ts'
 import type { ReferenceCounts } from './reference-counts.ts'
 import type { Choice } from '../options.ts'
+import type { Step } from './steps.ts'
 import type { StreamOpenerComponents, TransportName } from '../../types.ts'
-import type { Connection, Logger, OpenConnectionProgressEvents, PeerId } from '@libp2p/interface'
+import type { Connection, Logger, OpenConnectionProgressEvents } from '@libp2p/interface'
 import type { ProgressOptions } from 'progress-events'
 
 export interface ConnectInit extends ProgressOptions<OpenConnectionProgressEvents> {
@@ -52,15 +53,6 @@ export interface Connected {
 }
 
 /**
- * What a connection has to be like
- */
-interface Step {
-  name: BulkAttempt['transport']
-  scope?: AddressScope
-  fallback: boolean
-}
-
-/**
  * A call on its way through the steps
  */
 interface Search extends ConnectInit {
@@ -70,32 +62,6 @@ interface Search extends ConnectInit {
    * Looked up when the first one is to be dialled
    */
   addresses?: Promise<BulkAddress[]>
-}
-
-function stepsOf ({ transports, scope, fallback }: Choice): Step[] {
-  const steps: Step[] = transports.map(name => ({ name, scope, fallback: false }))
-
-  if (fallback !== 'none') {
-    steps.push({ name: 'any', fallback: true })
-  }
-
-  if (fallback === 'relay') {
-    steps.push({ name: 'relay', fallback: true })
-  }
-
-  return steps
-}
-
-function suits ({ name, scope }: Step, transport: TransportName, at: AddressScope | undefined): boolean {
-  return (name === 'any' ? transport !== 'relay' : name === transport) && (scope == null || scope === at)
-}
-
-function describe (peer: PeerId | undefined, { transports, scope }: Choice): string {
-  const direct = transports[0] === 'any' ? 'direct ' : ''
-  const on = transports[0] === 'any' ? '' : ` on ${transports.join(' or ')}`
-  const within = scope == null ? '' : ` with an address of scope ${scope}`
-
-  return `no ${direct}connection to ${peer ?? 'the peer'}${on}${within}`
 }
 
 export class Connector {
@@ -120,7 +86,7 @@ export class Connector {
       throw new DialError('Tried to dial self')
     }
 
-    const search: Search = { ...init, trail: new Trail(describe(peer, choice)) }
+    const search: Search = { ...init, trail: new Trail(peer, choice) }
 
     for (const step of stepsOf(choice)) {
       const connected = await this.#take(search, step)
@@ -205,8 +171,8 @@ export class Connector {
       this.#addNothingToDial(trail, step)
     }
 
-    return staggered(addresses, {
-      interval: DIAL_STAGGER,
+    return happyEyeballs(addresses, {
+      delay: CONNECTION_ATTEMPT_DELAY,
       signal,
       start: async (address, signal) => this.#dials.dial(address, {
         peer,
