@@ -10,8 +10,8 @@ import { hostOf, scopeOf } from './filters.ts'
 import { transportOf } from '../../transport-of.ts'
 import { withSignal } from '../with-signal.ts'
 import type { AddressScope } from '../types.ts'
-import type { StreamOpenerComponents, TransportName } from '../../types.ts'
-import type { AbortOptions, Address, Logger, PeerId } from '@libp2p/interface'
+import type { TransportName } from '../../types.ts'
+import type { AbortOptions, Address, PeerId, PeerRouting, PeerStore } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 
 /**
@@ -30,6 +30,16 @@ export interface BulkAddress {
   transport: TransportName
   scope?: AddressScope
 }
+
+/**
+ * Where addresses are looked up if none were given
+ */
+export interface AddressSources {
+  peerStore: Pick<PeerStore, 'get'>
+  peerRouting: Pick<PeerRouting, 'findPeer'>
+}
+
+type Log = (formatter: string, ...args: unknown[]) => void
 
 /**
  * The nearest first
@@ -121,9 +131,9 @@ export function readTarget (target: PeerId | Multiaddr | Multiaddr[]): Target {
  * who gave them, or the peer, which has signed them. Of these the near ones are first,
  * of those that are equally near the ones whose transport libp2p prefers.
  */
-export async function findAddresses (components: StreamOpenerComponents, { peer, addrs }: Target, log: Logger, options: AbortOptions): Promise<BulkAddress[]> {
+export async function findAddresses (sources: AddressSources, { peer, addrs }: Target, log: Log, options: AbortOptions): Promise<BulkAddress[]> {
   const found = addrs.length === 0 && peer != null
-    ? await lookUp(components, peer, log, options)
+    ? await lookUp(sources, peer, log, options)
     : addrs.map(multiaddr => ({ multiaddr, isCertified: true }))
 
   const addresses = complete(found, peer)
@@ -176,7 +186,7 @@ function nameThe (peer: PeerId, addr: Multiaddr): Multiaddr | undefined {
   return peer.equals(last.value) ? addr : addr.decapsulateCode(CODE_P2P).encapsulate(`/p2p/${peer}`)
 }
 
-async function lookUp ({ peerStore, peerRouting }: StreamOpenerComponents, peer: PeerId, log: Logger, options: AbortOptions): Promise<Address[]> {
+async function lookUp ({ peerStore, peerRouting }: AddressSources, peer: PeerId, log: Log, options: AbortOptions): Promise<Address[]> {
   try {
     const { addresses } = await peerStore.get(peer, options)
 
