@@ -117,7 +117,7 @@ export class BulkOpener implements BulkStreams, Startable {
     return this.#whileStarted(options.signal, async signal => this.#open({
       target,
       choice: request.choice,
-      reuse: options.force === true ? 'never' : 'first',
+      reuse: request.reuse,
       user: {},
       signal,
       onProgress: options.onProgress
@@ -130,7 +130,6 @@ export class BulkOpener implements BulkStreams, Startable {
 
     const session = new Session({
       ...request,
-      force: options.force === true,
       target: readTarget(peer),
       connector: this.#connector,
       references: this.#references,

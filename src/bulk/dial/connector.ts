@@ -16,7 +16,7 @@ import { transportOf } from '../../transport-of.ts'
 import type { AddressDials } from './address-dials.ts'
 import type { BulkAddress, Target } from './addresses.ts'
 import type { ReferenceCounts } from './reference-counts.ts'
-import type { Choice } from '../options.ts'
+import type { Choice, Reuse } from '../options.ts'
 import type { Step } from './steps.ts'
 import type { StreamOpenerComponents, TransportName } from '../../types.ts'
 import type { Connection, Logger, OpenConnectionProgressEvents } from '@libp2p/interface'
@@ -25,13 +25,7 @@ import type { ProgressOptions } from 'progress-events'
 export interface ConnectInit extends ProgressOptions<OpenConnectionProgressEvents> {
   target: Target
   choice: Choice
-
-  /**
-   * When a connection will do that is there already: before one is dialled, when
-   * that has failed, or never. In the latter cases what is dialled is for nobody
-   * else.
-   */
-  reuse: 'first' | 'last' | 'never'
+  reuse: Reuse
 
   /**
    * Who uses the connection from when it is there

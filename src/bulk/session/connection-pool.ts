@@ -23,11 +23,6 @@ export interface ConnectionPoolInit extends SessionRequest {
   connector: Connector
   references: ReferenceCounts
   log: Logger
-
-  /**
-   * Whether no connection will do that is there already
-   */
-  force: boolean
 }
 
 export class ConnectionPool {
@@ -174,14 +169,13 @@ export class ConnectionPool {
   }
 
   async #dial (isFurther: boolean, signal: AbortSignal, { onProgress }: BulkSessionStreamOptions): Promise<Connected> {
-    const { connector, target, perStream, force } = this.#init
-    const first = perStream ? 'last' : 'first'
+    const { connector, target, reuse } = this.#init
 
     const connected = await connector.connect({
       // the addresses may not say who is there, and it may be somebody else by then
       target: { ...target, peer: target.peer ?? this.#pinned?.connection.remotePeer },
       choice: this.#choose(isFurther),
-      reuse: isFurther || force ? 'never' : first,
+      reuse: isFurther ? 'never' : reuse,
       user: this,
       signal,
       onProgress
