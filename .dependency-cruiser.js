@@ -43,6 +43,24 @@ export default {
       to: { path: '^src/(negotiation|limits)/', pathNot: '^src/$1/' }
     },
     {
+      name: 'dials-do-not-know-what-they-are-for',
+      severity: 'error',
+      from: { path: '^src/bulk/dial/' },
+      to: { path: '^src/bulk/(session|transfer)/' }
+    },
+    {
+      name: 'transfers-need-nothing-but-a-stream',
+      severity: 'error',
+      from: { path: '^src/bulk/transfer/' },
+      to: { path: '^src/bulk/', pathNot: '^src/bulk/transfer/' }
+    },
+    {
+      name: 'sessions-leave-the-data-alone',
+      severity: 'error',
+      from: { path: '^src/bulk/session/' },
+      to: { path: '^src/bulk/transfer/' }
+    },
+    {
       name: 'limits-know-nothing-of-libp2p',
       severity: 'error',
       from: { path: '^src/limits/' },

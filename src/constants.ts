@@ -132,8 +132,10 @@ export const LOOKUP_TIMEOUT = 10_000
 /**
  * How long a dial for a bulk stream has to itself before the next address is
  * dialled as well, in ms
+ *
+ * @see https://datatracker.ietf.org/doc/html/rfc8305#section-5
  */
-export const DIAL_STAGGER = 50
+export const CONNECTION_ATTEMPT_DELAY = 50
 
 /**
  * How many addresses of a peer are dialled for a bulk stream on one transport, as

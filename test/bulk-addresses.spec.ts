@@ -4,7 +4,7 @@ import { base36 } from 'multiformats/bases/base36'
 import { base58btc } from 'multiformats/bases/base58'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { defaultAddressSorter } from '../node_modules/libp2p/dist/src/connection-manager/address-sorter.js'
-import { findAddresses } from '../src/bulk/dial/addresses.ts'
+import { foundAddresses } from './support/found-addresses.ts'
 import { addressOf, createOpenerNode, createStockNode, stopNodes } from './support/nodes.ts'
 import { ECHO, echo, exchange } from './support/streams.ts'
 import type { NodeInit, OpenerServices, TestServices } from './support/nodes.ts'
@@ -59,7 +59,7 @@ async function outcomesOf (addrs: Multiaddr[]): Promise<string[]> {
 }
 
 async function order (addresses: Address[], peer: PeerId = RSA): Promise<string[]> {
-  const found = await findAddresses({ peerStore: { get: async () => ({ addresses }) } } as any, { peer, addrs: [] }, {} as any, {})
+  const found = await foundAddresses({ peer, addrs: [] }, addresses)
 
   return found.map(({ addr }) => `${addr}`.replace(`/p2p/${peer}`, ''))
 }
@@ -88,10 +88,10 @@ describe('the addresses of one peer', () => {
   })
 
   it('are dialled once each, however its id is spelled', async () => {
-    const [first, ...others] = await findAddresses({} as any, {
+    const [first, ...others] = await foundAddresses({
       peer: RSA,
       addrs: [RSA.toCID(), RSA, RSA.toCID().toString(base36)].map(id => multiaddr(`/ip4/1.2.3.4/tcp/1/p2p/${String(id)}`))
-    }, {} as any, {})
+    })
 
     expect(`${first?.addr}`).toBe(`/ip4/1.2.3.4/tcp/1/p2p/${RSA}`)
     expect(others).toEqual([])

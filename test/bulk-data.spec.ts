@@ -11,14 +11,14 @@ import { receiveBulk } from '../src/bulk/transfer/receive-bulk.ts'
 import { sendBulk } from '../src/bulk/transfer/send-bulk.ts'
 import { bytesOf, digestOf, turn, until, watchBuffered } from './support/bulk-data.ts'
 import { ENDLESS, FAST, forkBulkListener } from './support/bulk-listener.ts'
-import { addressOf, connectIdentified, createOpenerNode, createStockNode, stopNodes, TRANSPORTS } from './support/nodes.ts'
+import { BulkPair } from './support/bulk-pair.ts'
+import { createOpenerNode, stopNodes, TRANSPORTS } from './support/nodes.ts'
 import { bytes, pattern, readAll, replacedMethods } from './support/streams.ts'
 import type { BulkProgress } from '../src/bulk/transfer/report-progress.ts'
 import type { BulkListener } from './support/bulk-listener.ts'
 import type { OpenerServices } from './support/nodes.ts'
 import type { Libp2p, Stream } from '@libp2p/interface'
 
-const BULK = '/bulk/1.0.0'
 const MIB = 1024 * 1024
 
 /**
@@ -64,13 +64,13 @@ function countedSignal (): { controller: AbortController, listeners(): number } 
   const listeners = new Set<unknown>()
   const { addEventListener, removeEventListener } = signal
 
-  signal.addEventListener = (...args: any[]) => {
+  signal.addEventListener = (...args: Parameters<typeof addEventListener>) => {
     listeners.add(args[1])
-    addEventListener.apply(signal, args as any)
+    addEventListener.apply(signal, args)
   }
-  signal.removeEventListener = (...args: any[]) => {
+  signal.removeEventListener = (...args: Parameters<typeof removeEventListener>) => {
     listeners.delete(args[1])
-    removeEventListener.apply(signal, args as any)
+    removeEventListener.apply(signal, args)
   }
 
   return { controller, listeners: () => listeners.size }
@@ -164,43 +164,14 @@ const SOURCES: Array<[string, () => Iterable<Uint8Array>]> = [
 ]
 
 describe.each(TRANSPORTS)('bulk data over %s', transport => {
-  let dialer: Libp2p<OpenerServices>
-  let listener: Libp2p
-  let inbound: PromiseWithResolvers<Stream>
+  let pair: BulkPair
 
-  beforeAll(async () => {
-    dialer = await createOpenerNode()
-    listener = await createStockNode(transport)
-    await listener.handle(BULK, stream => { inbound.resolve(stream) })
-    await connectIdentified(dialer, listener)
-  })
-
-  beforeEach(() => {
-    inbound = Promise.withResolvers()
-  })
-
-  afterEach(() => {
-    for (const connection of [...dialer.getConnections(), ...listener.getConnections()]) {
-      for (const stream of connection.streams) {
-        if (stream.protocol === BULK) {
-          stream.abort(new Error('The test is over'))
-        }
-      }
-    }
-  })
-
-  afterAll(async () => {
-    await stopNodes(dialer, listener)
-  })
-
-  async function open (): Promise<{ outbound: Stream, remote: Stream }> {
-    const outbound = await dialer.services.streamOpener.newStream(addressOf(listener), BULK)
-
-    return { outbound, remote: await inbound.promise }
-  }
+  beforeAll(async () => { pair = await BulkPair.start(transport) })
+  afterEach(() => { pair.abortStreams() })
+  afterAll(async () => pair.stop())
 
   it.each(SOURCES)('takes %s to the other end', async (_, source) => {
-    const { outbound, remote } = await open()
+    const { outbound, remote } = await pair.open()
     const expected = await digestOf(source())
     const [result, digest] = await Promise.all([
       sendBulk(outbound, source()),
@@ -215,9 +186,9 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
   })
 
   it('takes data the other way, on a stream that was handed out before it was confirmed', async () => {
-    const outbound = await dialer.services.streamOpener.newStream(addressOf(listener), BULK)
+    const { outbound, arriving } = await pair.openOutbound()
     const receiving = digestOf(receiveBulk(outbound))
-    await sendBulk(await inbound.promise, bytesOf(20 * MIB))
+    await sendBulk(await arriving, bytesOf(20 * MIB))
 
     expect(await receiving).to.deep.equal(await digestOf(bytesOf(20 * MIB)))
     await outbound.close()
@@ -225,7 +196,7 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
   })
 
   it('takes data both ways at once', async () => {
-    const { outbound, remote } = await open()
+    const { outbound, remote } = await pair.open()
     const expected = await digestOf(bytesOf(10 * MIB))
     const [there, back] = await Promise.all([
       digestOf(receiveBulk(remote)),
@@ -239,7 +210,7 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
   })
 
   it('reaches a stock reader, and reads from a stock writer', async () => {
-    const { outbound, remote } = await open()
+    const { outbound, remote } = await pair.open()
     const [received] = await Promise.all([readAll(remote), sendBulk(outbound, bytesOf(3 * MIB))])
     const [answer] = await Promise.all([
       digestOf(receiveBulk(outbound)),
@@ -258,7 +229,7 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
   })
 
   it('reads what came, and ended, before anybody looked', async () => {
-    const { outbound, remote } = await open()
+    const { outbound, remote } = await pair.open()
     await sendBulk(outbound, bytesOf(100_000))
     await until(() => remote.remoteWriteStatus === 'closed' && remote.readBufferLength === 100_000)
 
@@ -266,7 +237,7 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
   })
 
   it('reads a stream that was paused, and one that has only its end left', async () => {
-    const { outbound, remote } = await open()
+    const { outbound, remote } = await pair.open()
     remote.pause()
     await sendBulk(outbound, bytesOf(100_000))
     await until(() => remote.remoteWriteStatus === 'closed' && remote.readBufferLength === 100_000)
@@ -276,7 +247,7 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
   })
 
   it('is a part of a pipe', async () => {
-    const { outbound, remote } = await open()
+    const { outbound, remote } = await pair.open()
     const [, digest] = await Promise.all([
       pipe(
         () => bytesOf(5 * MIB),
@@ -294,7 +265,7 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
   })
 
   it('sends a file', async () => {
-    const { outbound, remote } = await open()
+    const { outbound, remote } = await pair.open()
     const directory = await mkdtemp(join(tmpdir(), 'bulk-'))
     const data = pattern(3 * MIB + 11)
 
@@ -314,7 +285,7 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
     ['that can be iterated', (source: ReadableStream<Uint8Array>) => source],
     ['that can only be read', (source: ReadableStream<Uint8Array>) => ({ getReader: () => source.getReader() }) as ReadableStream<Uint8Array>]
   ])('sends a Web stream %s, and cancels it', async (_, convert) => {
-    const { outbound, remote } = await open()
+    const { outbound, remote } = await pair.open()
     const [, digest] = await Promise.all([
       sendBulk(outbound, convert(toWebStream(bytesOf(2 * MIB)))),
       digestOf(receiveBulk(remote))
@@ -327,7 +298,7 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
       pull: controller => { controller.enqueue(pattern(1000)) },
       cancel: () => { cancelled.resolve() }
     })
-    const { outbound: second } = await open()
+    const { outbound: second } = await pair.open()
     const sending = failureOf(sendBulk(second, convert(endless)))
     second.abort(new Error('no more'))
 
@@ -336,7 +307,7 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
   })
 
   it('sends what it has when the source takes its time', async () => {
-    const { outbound, remote } = await open()
+    const { outbound, remote } = await pair.open()
     const sent = Promise.withResolvers<void>()
     const chunks = receiveBulk(remote)
     const sending = sendBulk(outbound, (async function * () {
@@ -353,7 +324,7 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
   })
 
   it('does not change chunks', async () => {
-    const { outbound, remote } = await open()
+    const { outbound, remote } = await pair.open()
     const chunks = [pattern(10), pattern(100_000), pattern(20_000)]
     const before = await digestOf(chunks)
     await Promise.all([sendBulk(outbound, chunks), drop(receiveBulk(remote))])
@@ -362,7 +333,7 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
   })
 
   it('writes large batches of small chunks, unless the stream would copy each into one piece', async () => {
-    const { outbound, remote } = await open()
+    const { outbound, remote } = await pair.open()
     const { send } = outbound
     const batches: Array<{ bytes: number, pieces: number }> = []
 
@@ -383,7 +354,7 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
   })
 
   it('holds a few MiB for a slow reader, and no more', async () => {
-    const { outbound, remote } = await open()
+    const { outbound, remote } = await pair.open()
     const source = new WatchedSource(bytesOf(64 * MIB))
     const buffered = watchBuffered(remote)
     const chunks = buffered.read(receiveBulk(remote))
@@ -426,7 +397,7 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
   })
 
   it('keeps to the watermarks that it is given', async () => {
-    const { outbound, remote } = await open()
+    const { outbound, remote } = await pair.open()
     outbound.maxWriteBufferLength = 100_000
 
     const source = new WatchedSource(bytesOf(4 * MIB))
@@ -448,7 +419,7 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
   })
 
   it('reports progress that grows, and ends with the total', async () => {
-    const { outbound, remote } = await open()
+    const { outbound, remote } = await pair.open()
     const sent: BulkProgress[] = []
     const received: BulkProgress[] = []
     const total = 10 * MIB + 3
@@ -467,7 +438,7 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
   })
 
   it('leaves no listeners and nothing else behind', async () => {
-    const { outbound, remote } = await open()
+    const { outbound, remote } = await pair.open()
     // the echo is in, so that nothing of the negotiation is left
     remote.send(bytes('hello'))
     await until(() => outbound.readBufferLength === 5)
@@ -490,7 +461,7 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
 
   describe('stops', () => {
     it('before it begins when the signal is aborted', async () => {
-      const { outbound, remote } = await open()
+      const { outbound, remote } = await pair.open()
       const source = new WatchedSource(bytesOf(MIB))
       const signal = AbortSignal.abort()
       const err = await failureOf(sendBulk(outbound, source, { signal }))
@@ -504,7 +475,7 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
     })
 
     it('when the signal is aborted while it waits for the source', async () => {
-      const { outbound } = await open()
+      const { outbound } = await pair.open()
       const { controller, listeners } = countedSignal()
       const waiting = Promise.withResolvers<void>()
       let isStopped = false
@@ -532,7 +503,7 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
     })
 
     it('when the signal is aborted while it waits for the stream to drain', async () => {
-      const { outbound, remote } = await open()
+      const { outbound, remote } = await pair.open()
       const { controller, listeners } = countedSignal()
       const source = new WatchedSource(bytesOf(Infinity))
       const before = listenersOf(outbound)
@@ -554,7 +525,7 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
     })
 
     it('when somebody else closes the stream while it waits for the peer to take more', async () => {
-      const { outbound, remote } = await open()
+      const { outbound, remote } = await pair.open()
       // nobody reads what this receives
       const chunks = receiveBulk(remote)
       const source = new WatchedSource(bytesOf(Infinity))
@@ -573,7 +544,7 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
     })
 
     it('when the signal is aborted while it closes the stream', async () => {
-      const { outbound } = await open()
+      const { outbound } = await pair.open()
       const { controller } = countedSignal()
       const closing = Promise.withResolvers<void>()
       outbound.close = async () => {
@@ -589,7 +560,7 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
     })
 
     it('when the source throws', async () => {
-      const { outbound, remote } = await open()
+      const { outbound, remote } = await pair.open()
       const cause = new Error('the disk is broken')
       let received = 0
       const receiving = failureOf((async () => {
@@ -609,7 +580,7 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
     })
 
     it('when the peer resets the stream', async () => {
-      const { outbound, remote } = await open()
+      const { outbound, remote } = await pair.open()
       const source = new WatchedSource(bytesOf(Infinity))
       const chunks = receiveBulk(remote)
       const sending = failureOf(sendBulk(outbound, source))
@@ -625,7 +596,7 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
     })
 
     it('reading when the peer resets the stream, which is not an end', async () => {
-      const { outbound, remote } = await open()
+      const { outbound, remote } = await pair.open()
       const before = listenersOf(remote)
       const receiving = failureOf(drop(receiveBulk(remote)))
 
@@ -645,7 +616,7 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
     })
 
     it('reading when the signal is aborted, whatever has arrived', async () => {
-      const { outbound, remote } = await open()
+      const { outbound, remote } = await pair.open()
       const { controller, listeners } = countedSignal()
       const chunks = receiveBulk(remote, { signal: controller.signal })
       const sending = failureOf(sendBulk(outbound, bytesOf(Infinity)))
@@ -659,7 +630,7 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
     })
 
     it('the peer when the reader leaves early', async () => {
-      const { outbound, remote } = await open()
+      const { outbound, remote } = await pair.open()
       const before = listenersOf(remote)
       const sending = failureOf(sendBulk(outbound, bytesOf(Infinity)))
 
@@ -671,12 +642,11 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
     })
 
     it('the peer when the reader leaves without having begun, or while it waits', async () => {
-      const first = await open()
+      const first = await pair.open()
       await receiveBulk(first.remote).return()
       expect(first.remote.status).to.equal('aborted')
 
-      inbound = Promise.withResolvers()
-      const second = await open()
+      const second = await pair.open()
       const chunks = receiveBulk(second.remote)
       const next = chunks.next()
       await chunks.return()
@@ -685,7 +655,7 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
     })
 
     it('nothing when the reader leaves after the end has arrived', async () => {
-      const { outbound, remote } = await open()
+      const { outbound, remote } = await pair.open()
       await sendBulk(outbound, bytesOf(200_000))
       await until(() => remote.remoteWriteStatus === 'closed')
 
@@ -698,7 +668,7 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
     })
 
     it('when onProgress throws', async () => {
-      const { outbound, remote } = await open()
+      const { outbound, remote } = await pair.open()
       const cause = new Error('the screen is broken')
       const onProgress = (): void => { throw cause }
       const receiving = failureOf(drop(receiveBulk(remote, { onProgress })))
@@ -708,9 +678,8 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
     })
 
     it('at once at what is no data', async () => {
-      for (const chunk of ['text', 5, null, new ArrayBuffer(8)] as any[]) {
-        inbound = Promise.withResolvers()
-        const { outbound } = await open()
+      for (const chunk of ['text', 5, null, new ArrayBuffer(8)] as never[]) {
+        const { outbound } = await pair.open()
 
         await expect(sendBulk(outbound, [bytes('fine'), chunk])).rejects.toMatchObject({ name: 'InvalidParametersError' })
         expect(outbound.status).to.equal('aborted')
@@ -718,13 +687,13 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
     })
 
     it('before it begins at a source or an option that is not one', async () => {
-      const { outbound, remote } = await open()
+      const { outbound, remote } = await pair.open()
 
       for (const source of [undefined, null, 'text', 5, {}, pattern(10)]) {
-        await expect(sendBulk(outbound, source as any)).rejects.toMatchObject({ name: 'InvalidParametersError' })
+        await expect(sendBulk(outbound, source as never)).rejects.toMatchObject({ name: 'InvalidParametersError' })
       }
 
-      for (const highWaterMark of [0, -1, 1.5, NaN, '1' as any]) {
+      for (const highWaterMark of [0, -1, 1.5, NaN, '1' as never]) {
         await expect(sendBulk(outbound, [], { highWaterMark })).rejects.toMatchObject({ name: 'InvalidParametersError' })
         expect(() => receiveBulk(remote, { highWaterMark })).to.throw().with.property('name', 'InvalidParametersError')
       }
@@ -733,7 +702,7 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
     })
 
     it('at a stream that was closed before', async () => {
-      const { outbound } = await open()
+      const { outbound } = await pair.open()
       await outbound.close()
 
       expect(await failureOf(sendBulk(outbound, []))).to.include({ bytes: 0 })

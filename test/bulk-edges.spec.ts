@@ -1,16 +1,16 @@
 import { start, stop } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
-import { pEvent } from 'p-event'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { BulkOpener } from '../src/bulk/bulk-opener.ts'
 import { Pace } from '../src/bulk/dial/pace.ts'
-import { PATIENCE, startBulkNodes, startSilentListener, works } from './support/bulk-nodes.ts'
+import { rounds } from './support/rounds.ts'
+import { PATIENCE, startBulkNodes, startBulkOpener, startSilentListener, works } from './support/bulk-nodes.ts'
+import { nextEvent } from './support/next-event.ts'
 import { addressOf, createOpenerNode, createStockNode, stopNodes } from './support/nodes.ts'
 import { handleRaw } from './support/raw-listener.ts'
-import { rounds } from './support/rounds.ts'
 import { createSite, eventually, SITE_TRANSPORTS } from './support/site.ts'
 import { ECHO, pattern } from './support/streams.ts'
-import type { BulkSession, BulkSessionOptions, StreamOpener, StreamOpenerComponents } from '../src/index.ts'
+import type { StreamOpener } from '../src/index.ts'
+import type { BulkNodes } from './support/bulk-nodes.ts'
 import type { OpenerServices } from './support/nodes.ts'
 import type { Site } from './support/site.ts'
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
@@ -18,14 +18,11 @@ import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 let site: Site
 let dialer: Libp2p<OpenerServices>
 let opener: StreamOpener
+let openSession: BulkNodes['openSession']
 
 beforeEach(async () => {
-  ({ site, dialer, opener } = await startBulkNodes())
+  ({ site, dialer, opener, openSession } = await startBulkNodes())
 })
-
-async function openSession (options: BulkSessionOptions = {}, addrs = site.addrs): Promise<BulkSession> {
-  return opener.openBulkSession(addrs, ECHO, { dialTimeout: PATIENCE, ...options })
-}
 
 async function withDialer (run: (node: Libp2p<OpenerServices>, opener: StreamOpener) => Promise<void>, ...init: Parameters<typeof createOpenerNode>): Promise<void> {
   const node = await createOpenerNode(...init)
@@ -112,7 +109,7 @@ describe('where a stream is said to have fallen back', () => {
       await asked.promise
 
       const quic = node.getMultiaddrs()[0] ?? multiaddr('/')
-      await Promise.all([pEvent(node as any, 'connection:open'), site.node.dial(quic)])
+      await Promise.all([nextEvent(node, 'connection:open'), site.node.dial(quic)])
       answer.resolve(true)
 
       const bulk = await opening
@@ -168,7 +165,7 @@ describe('a stream of a session', () => {
     await eventually(() => stream.status === 'closed')
     expect(session).toMatchObject({ bytesReceived: 0, streams: [] })
 
-    expect((await pEvent<'message', { data: Uint8Array }>(stream as any, 'message')).data.byteLength).toBe(data.byteLength)
+    expect((await nextEvent(stream, 'message')).data.byteLength).toBe(data.byteLength)
     expect(session).toMatchObject({ bytesReceived: data.byteLength, streams: [] })
   })
 
@@ -264,18 +261,12 @@ describe('a session with addresses that do not say who is there', () => {
 
 describe('a connection that is lost as soon as it is there', () => {
   it.each(SITE_TRANSPORTS)('is forgotten over %s, whenever it is lost', async transport => {
-    const { components } = dialer as unknown as { components: StreamOpenerComponents }
-    const bulk = new BulkOpener(components, {
-      log: components.logger.forComponent('test'),
-      newStreamOn: async (connection, protocols, options) => connection.newStream(protocols, options)
-    })
+    const bulk = startBulkOpener(dialer, async (connection, protocols, options) => connection.newStream(protocols, options))
     const outcomes = new Set<string>()
-
-    bulk.start()
 
     // before, while, and after the session takes hold of it
     for (let turns = 0; turns < 60; turns++) {
-      const lost = pEvent<'connection:open', CustomEvent<Connection>>(dialer as any, 'connection:open').then(async ({ detail }) => {
+      const lost = nextEvent(dialer, 'connection:open').then(async ({ detail }) => {
         for (let i = 0; i < turns; i++) {
           await Promise.resolve()
         }
@@ -344,7 +335,7 @@ describe('the end of a session', () => {
 
   it('does not end an ordinary stream that is being opened on its connection', async () => {
     const { promise, resolve } = Promise.withResolvers<Stream>()
-    await handleRaw(site.node, '/mute/1.0.0', stream => { resolve(stream as any) })
+    await handleRaw(site.node, '/mute/1.0.0', stream => { resolve(stream) })
     const session = await openSession({ transport: 'tcp' })
     const [connection] = session.connections
     const controller = new AbortController()

@@ -4,15 +4,14 @@
  */
 import { StreamCloseEvent, StreamResetError, StreamResetEvent } from '@libp2p/interface'
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
-import { BulkOpener } from '../src/bulk/bulk-opener.ts'
 import { BulkTransferError, receiveBulk, sendBulk } from '../src/index.ts'
 import { bytesOf, digestOf, turn, until } from './support/bulk-data.ts'
-import { startBulkNodes, startSilentListener } from './support/bulk-nodes.ts'
+import { startBulkNodes, startBulkOpener, startSilentListener } from './support/bulk-nodes.ts'
 import { createOpenerNode, stopNodes } from './support/nodes.ts'
 import { handleRaw } from './support/raw-listener.ts'
 import { SITE_TRANSPORTS } from './support/site.ts'
 import { ECHO } from './support/streams.ts'
-import type { StreamOpener, StreamOpenerComponents } from '../src/index.ts'
+import type { StreamOpener } from '../src/index.ts'
 import type { OpenerServices } from './support/nodes.ts'
 import type { Site } from './support/site.ts'
 import type { Libp2p, Stream } from '@libp2p/interface'
@@ -104,13 +103,8 @@ describe('an event that libp2p rejects with', () => {
     ['the error that it has', new StreamResetEvent(new StreamResetError()), 'StreamResetError'],
     ['one that says what it says', new StreamCloseEvent(), 'StreamStateError']
   ])('becomes %s', async (_, event, name) => {
-    const { components } = dialer as unknown as { components: StreamOpenerComponents }
-    const bulk = new BulkOpener(components, {
-      log: components.logger.forComponent('test'),
-      newStreamOn: async () => { throw event }
-    })
+    const bulk = startBulkOpener(dialer, async () => { throw event })
 
-    bulk.start()
     expect(await failureOf(bulk.openBulkStream(site.addrs, ECHO))).toHaveProperty('name', name)
 
     const session = await bulk.openBulkSession(site.addrs, ECHO)

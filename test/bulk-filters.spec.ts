@@ -1,8 +1,8 @@
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import { describe, expect, it } from 'vitest'
-import { findAddresses } from '../src/bulk/dial/addresses.ts'
 import { filterByScope, filterByTransport, transportOf } from '../src/index.ts'
+import { foundAddresses } from './support/found-addresses.ts'
 import type { AddressScope, TransportName } from '../src/index.ts'
 
 const RELAY = '12D3KooWGC6TvWhfapngX6wvJHHYvQXqpnx4UhBMHdcXfG2mZQmT'
@@ -183,7 +183,7 @@ describe('addresses that are dialled', () => {
       '/ip4/127.0.0.1/udp/1/quic-v1'
     ].map(addr => multiaddr(addr))
 
-    const found = await findAddresses({} as any, { peer, addrs }, {} as any, {})
+    const found = await foundAddresses({ peer, addrs })
 
     expect(found.map(({ addr, transport, scope }) => [`${addr}`, transport, scope])).toEqual([
       [`/ip4/127.0.0.1/udp/1/quic-v1/p2p/${PEER}`, 'quic', 'loopback'],

@@ -56,7 +56,7 @@ beforeAll(async () => {
 afterAll(async () => { await stopNodes(node, listener) })
 
 describe('options of bulk streams and sessions', () => {
-  it.each(STREAM_OPTIONS)('can not be %s', async (_, options, message) => {
+  it.each(STREAM_OPTIONS)('cannot be %s', async (_, options, message) => {
     const { streamOpener } = node.services
     const expected = { name: 'InvalidParametersError', message: expect.stringMatching(message) }
 
@@ -64,7 +64,7 @@ describe('options of bulk streams and sessions', () => {
     await expect(streamOpener.openBulkSession(ADDR, ECHO, options)).rejects.toMatchObject(expected)
   })
 
-  it.each(SESSION_OPTIONS)('can not be %s', async (_, options, message) => {
+  it.each(SESSION_OPTIONS)('cannot be %s', async (_, options, message) => {
     await expect(node.services.streamOpener.openBulkSession(ADDR, ECHO, options)).rejects.toMatchObject({ name: 'InvalidParametersError', message: expect.stringMatching(message) })
   })
 
@@ -87,7 +87,7 @@ describe('options of bulk streams and sessions', () => {
     const { streamOpener } = node.services
     const session = await streamOpener.openBulkSession(listener.getMultiaddrs(), ECHO)
 
-    for (const options of [null, 5, 'tcp', Symbol('strange'), () => {}] as any[]) {
+    for (const options of [null, 5, 'tcp', Symbol('strange'), () => {}] as never[]) {
       await expect(streamOpener.openBulkStream(ADDR, ECHO, options)).rejects.toMatchObject(INVALID)
       await expect(streamOpener.openBulkSession(ADDR, ECHO, options)).rejects.toMatchObject(INVALID)
       await expect(session.openStream(options)).rejects.toMatchObject(INVALID)
@@ -114,7 +114,7 @@ describe('options of bulk streams and sessions', () => {
       ...STRANGE.map(highWaterMark => ({ highWaterMark })),
       ...STRANGE.map(signal => ({ signal })),
       ...STRANGE.filter(value => typeof value !== 'function').map(onProgress => ({ onProgress }))
-    ] as any[]
+    ] as never[]
 
     for (const strange of options) {
       await expect(sendBulk(stream, [], strange)).rejects.toMatchObject(INVALID)
@@ -122,7 +122,7 @@ describe('options of bulk streams and sessions', () => {
     }
 
     for (const source of STRANGE.slice(0, -1)) {
-      await expect(sendBulk(stream, source as any)).rejects.toMatchObject(INVALID)
+      await expect(sendBulk(stream, source as never)).rejects.toMatchObject(INVALID)
     }
 
     await works(stream)
@@ -132,7 +132,7 @@ describe('options of bulk streams and sessions', () => {
     await expect(node.services.streamOpener.openBulkStream(ADDR, [])).rejects.toMatchObject({ name: 'InvalidParametersError' })
     await expect(node.services.streamOpener.openBulkStream(ADDR, 'a\nb')).rejects.toMatchObject({ name: 'InvalidParametersError' })
 
-    for (const protocol of STRANGE as any[]) {
+    for (const protocol of STRANGE as never[]) {
       await expect(node.services.streamOpener.openBulkStream(ADDR, protocol)).rejects.toMatchObject(INVALID)
       await expect(node.services.streamOpener.openBulkStream(ADDR, [protocol])).rejects.toMatchObject(INVALID)
     }
@@ -143,10 +143,10 @@ describe('options of bulk streams and sessions', () => {
     const other = ADDR.encapsulate(`/p2p/${node.peerId}`)
 
     await expect(streamOpener.openBulkStream([], ECHO)).rejects.toMatchObject({ name: 'InvalidMultiaddrError' })
-    await expect(streamOpener.openBulkStream('/ip4/127.0.0.1/tcp/1' as any, ECHO)).rejects.toMatchObject({ name: 'InvalidMultiaddrError' })
+    await expect(streamOpener.openBulkStream('/ip4/127.0.0.1/tcp/1' as never, ECHO)).rejects.toMatchObject({ name: 'InvalidMultiaddrError' })
     await expect(streamOpener.openBulkStream([ADDR, other], ECHO)).rejects.toMatchObject({ name: 'InvalidParametersError' })
 
-    for (const peer of [null, undefined, ...STRANGE] as any[]) {
+    for (const peer of [null, undefined, ...STRANGE] as never[]) {
       await expect(streamOpener.openBulkStream(peer, ECHO)).rejects.toMatchObject({ name: 'InvalidMultiaddrError' })
       await expect(streamOpener.openBulkSession(peer, ECHO)).rejects.toMatchObject({ name: 'InvalidMultiaddrError' })
     }

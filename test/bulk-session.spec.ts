@@ -1,14 +1,15 @@
 import { stop } from '@libp2p/interface'
-import { pEvent } from 'p-event'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { transportOf } from '../src/index.ts'
-import { PATIENCE, startBulkNodes, works } from './support/bulk-nodes.ts'
+import { rounds } from './support/rounds.ts'
+import { startBulkNodes, works } from './support/bulk-nodes.ts'
+import { nextEvent } from './support/next-event.ts'
 import { connectIdentified } from './support/nodes.ts'
 import { handleRaw } from './support/raw-listener.ts'
-import { rounds } from './support/rounds.ts'
 import { cut, eventually, SITE_TRANSPORTS } from './support/site.ts'
 import { areReplaced, closed, ECHO, exchange, pattern, readAll, sendAll } from './support/streams.ts'
-import type { BulkSession, BulkSessionOptions, BulkStream, StreamOpener } from '../src/index.ts'
+import type { BulkSession, BulkStream, StreamOpener } from '../src/index.ts'
+import type { BulkNodes } from './support/bulk-nodes.ts'
 import type { NodeInit, OpenerServices } from './support/nodes.ts'
 import type { Site, SiteTransport } from './support/site.ts'
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
@@ -19,13 +20,10 @@ const data = pattern(SIZE)
 let site: Site
 let dialer: Libp2p<OpenerServices>
 let opener: StreamOpener
+let openSession: BulkNodes['openSession']
 
 async function start (init: NodeInit = {}): Promise<void> {
-  ({ site, dialer, opener } = await startBulkNodes(init))
-}
-
-async function openSession (options: BulkSessionOptions = {}, addrs = site.addrs): Promise<BulkSession> {
-  return opener.openBulkSession(addrs, ECHO, { dialTimeout: PATIENCE, ...options })
+  ({ site, dialer, opener, openSession } = await startBulkNodes(init))
 }
 
 async function openMany (session: BulkSession, count: number): Promise<BulkStream[]> {
@@ -310,13 +308,34 @@ describe('the bytes of a session', () => {
     }
   })
 
-  it('do not flow because they are counted', async () => {
+  it('do not flow because they are counted, and come in as if they were not', async () => {
+    await connectIdentified(dialer, site.node, site.relays.tcp.addr)
     const session = await openSession({ transport: 'tcp' })
+    await works((await session.openStream()).stream)
     const { stream } = await session.openStream()
 
     stream.send(Uint8Array.of(1, 2, 3))
     await eventually(() => stream.readBufferLength === 3)
-    expect(session).toMatchObject({ bytesSent: 3, bytesReceived: 0 })
+    expect(session).toMatchObject({ bytesSent: 6, bytesReceived: 3 })
+    expect(areReplaced(stream, ['onData', 'onRemoteCloseWrite', 'dispatchEvent'])).toEqual([])
+  })
+
+  it('are not known of a stream that a middleware has made into no EventTarget, which works', async () => {
+    dialer.use(ECHO, (stream, connection, next) => {
+      const made = new Proxy({}, {
+        get: (_, name) => {
+          const value = Reflect.get(stream, name, stream)
+
+          return typeof value === 'function' ? value.bind(stream) : value
+        }
+      })
+
+      next(made as Stream, connection)
+    })
+
+    const session = await openSession({ transport: 'tcp' })
+    await works((await session.openStream()).stream)
+    expect(session).toMatchObject({ bytesReceived: 0, streams: [] })
   })
 
   it('are those that were read, also after the end', async () => {
@@ -327,14 +346,14 @@ describe('the bytes of a session', () => {
     stream.send(Uint8Array.of(1, 2, 3))
     await eventually(() => stream.readBufferLength === 3)
 
-    const message = pEvent<'message', { data: Uint8Array }>(stream as any, 'message')
+    const message = nextEvent(stream, 'message')
     expect((await message).data.byteLength).toBe(3)
     expect(counted?.bytesReceived).toBe(3)
 
     // what a reader gives back is read once more
     stream.unshift(Uint8Array.of(3))
     expect(counted?.bytesReceived).toBe(2)
-    expect((await pEvent<'message', { data: Uint8Array }>(stream as any, 'message')).data.byteLength).toBe(1)
+    expect((await nextEvent(stream, 'message')).data.byteLength).toBe(1)
     expect(counted?.bytesReceived).toBe(3)
   })
 })

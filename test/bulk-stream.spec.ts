@@ -1,13 +1,13 @@
 import { stop } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
-import { pEvent } from 'p-event'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { TransportUnavailableError, transportOf } from '../src/index.ts'
+import { rounds } from './support/rounds.ts'
 import { PATIENCE, startBulkNodes, startSilentListener } from './support/bulk-nodes.ts'
+import { nextEvent } from './support/next-event.ts'
 import { createOpenerNode, createStockNode, stopNodes } from './support/nodes.ts'
 import { handleRaw } from './support/raw-listener.ts'
-import { rounds } from './support/rounds.ts'
 import { connectionsBetween, cut, createRefusingAddress, createSite, eventually, SITE_TRANSPORTS } from './support/site.ts'
 import { ECHO, exchange, pattern } from './support/streams.ts'
 import type { BulkStream, BulkStreamOptions, StreamOpener } from '../src/index.ts'
@@ -71,7 +71,7 @@ describe('the transport of a bulk stream', () => {
         findPeer: async (id: PeerId) => ({ id, multiaddrs: site.addrs }),
         getClosestPeers: async function * () {}
       })]
-    } as any)
+    })
 
     try {
       const bulk = await looking.services.streamOpener.openBulkStream(site.node.peerId, ECHO, { transport: 'quic' })
@@ -111,7 +111,7 @@ describe('the transport of a bulk stream', () => {
 
     try {
       for (const addr of listening.getMultiaddrs()) {
-        const opened = pEvent<'connection:open', CustomEvent<Connection>>(listening as any, 'connection:open')
+        const opened = nextEvent(listening, 'connection:open')
         const outbound = await site.node.dial(addr, { force: true })
         const inbound = (await opened).detail
         const transport = transportOf(outbound)
@@ -175,7 +175,7 @@ describe('the transport of a bulk stream', () => {
   }, 240_000)
 })
 
-describe('a transport that can not be had', () => {
+describe('a transport that cannot be had', () => {
   it('is replaced by another one if the peer has no address on it', async () => {
     const bulk = await open(site.relays.tcp.addr, { transport: 'quic' })
 
@@ -367,7 +367,7 @@ describe('dials', () => {
   })
 
   it('leave a connection that identify runs on and that libp2p knows', async () => {
-    const identified = pEvent<'peer:identify', CustomEvent>(dialer as any, 'peer:identify')
+    const identified = nextEvent(dialer, 'peer:identify')
     const { connection } = await open(site.addrs, { transport: 'quic' })
 
     expect(dialer.getConnections()).toEqual([connection])
@@ -437,7 +437,7 @@ describe('a bulk stream that is aborted', () => {
         findPeer: async () => { resolve(); return new Promise(() => {}) },
         getClosestPeers: async function * () {}
       })]
-    } as any)
+    })
 
     try {
       const opening = looking.services.streamOpener.openBulkStream(site.node.peerId, ECHO, { signal: controller.signal })
@@ -484,7 +484,7 @@ describe('a bulk stream that is aborted', () => {
     const controller = new AbortController()
     await handleRaw(site.node, '/mute/1.0.0', () => { resolve() })
 
-    const opening = opener.openBulkStream(site.relays[transport].addr, '/mute/1.0.0', { signal: controller.signal, negotiation: 'full' } as any)
+    const opening = opener.openBulkStream(site.relays[transport].addr, '/mute/1.0.0', { signal: controller.signal })
     opening.catch(() => {})
     await promise
     await expectAborted(opening, controller)
@@ -540,7 +540,7 @@ describe('a bulk stream that is aborted', () => {
   })
 })
 
-describe('a bulk stream that can not be opened', () => {
+describe('a bulk stream that cannot be opened', () => {
   it('leaves no connection behind that was dialled for it', async () => {
     for (const transport of SITE_TRANSPORTS) {
       await expect(opener.openBulkStream(site.addrs, '/nobody-speaks-this', { transport })).rejects.toMatchObject({ name: 'UnsupportedProtocolError' })

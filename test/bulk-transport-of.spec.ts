@@ -76,7 +76,7 @@ describe('the transport of a connection', () => {
     expect(transportOf(near.getConnections(relay.peerId)[0] as Connection)).toBe(transport)
   })
 
-  it('is unknown if it is a WebSocket that can not be looked at', async () => {
+  it('is unknown if it is a WebSocket that cannot be looked at', async () => {
     const listener = await start(createStockNode(undefined, init(['/ip4/127.0.0.1/tcp/0/ws'])))
     const dialer = await start(createStockNode(undefined, init([])))
     await dialer.dial(listener.getMultiaddrs())

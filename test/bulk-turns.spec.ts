@@ -3,16 +3,13 @@
  * little it moves at a time. Counted are turns for so many bytes, and not time.
  */
 import { Uint8ArrayList } from 'uint8arraylist'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { receiveBulk, sendBulk } from '../src/index.ts'
 import { bytesOf, digestOf } from './support/bulk-data.ts'
-import { addressOf, connectIdentified, createOpenerNode, createStockNode, stopNodes, TRANSPORTS } from './support/nodes.ts'
+import { BulkPair } from './support/bulk-pair.ts'
+import { TRANSPORTS } from './support/nodes.ts'
 import { pattern } from './support/streams.ts'
 import type { SendBulkOptions } from '../src/index.ts'
-import type { OpenerServices } from './support/nodes.ts'
-import type { Libp2p, Stream } from '@libp2p/interface'
-
-const BULK = '/bulk/1.0.0'
 
 /**
  * Chunks, or frames, that go by in one turn
@@ -67,45 +64,35 @@ const TRANSFERS: Array<[string, number, () => Parameters<typeof sendBulk>[1], Se
 ]
 
 describe.each(TRANSPORTS)('the event loop during a transfer over %s', transport => {
-  let dialer: Libp2p<OpenerServices>
-  let listener: Libp2p
-  let inbound: PromiseWithResolvers<Stream>
+  let pair: BulkPair
 
-  beforeAll(async () => {
-    dialer = await createOpenerNode()
-    listener = await createStockNode(transport)
-    await listener.handle(BULK, stream => { inbound.resolve(stream) })
-    await connectIdentified(dialer, listener)
-  })
-
-  beforeEach(() => { inbound = Promise.withResolvers() })
-  afterAll(async () => stopNodes(dialer, listener))
+  beforeAll(async () => { pair = await BulkPair.start(transport) })
+  afterAll(async () => pair.stop())
 
   it.each(TRANSFERS)('goes on turning while data is sent %s', async (_, steps, source, options) => {
-    const stream = await dialer.services.streamOpener.newStream(addressOf(listener), BULK)
-    const receiving = inbound.promise.then(async remote => digestOf(receiveBulk(remote)))
-    const turns = await turnsDuring(sendBulk(stream, source(), options))
+    const { outbound, arriving } = await pair.openOutbound()
+    const receiving = arriving.then(async remote => digestOf(receiveBulk(remote)))
+    const turns = await turnsDuring(sendBulk(outbound, source(), options))
 
     expect(turns).toBeGreaterThan(steps / MAX_STEPS)
     await receiving
   })
 
   it('goes on turning while data is received with a watermark of one byte', async () => {
-    const stream = await dialer.services.streamOpener.newStream(addressOf(listener), BULK)
-    const sending = sendBulk(stream, bytesOf(2 * 1024 * 1024, 1000), { highWaterMark: 4096 })
-    const remote = await inbound.promise
-    const turns = await turnsDuring(digestOf(receiveBulk(remote, { highWaterMark: 1 })))
+    const { outbound, arriving } = await pair.openOutbound()
+    const sending = sendBulk(outbound, bytesOf(2 * 1024 * 1024, 1000), { highWaterMark: 4096 })
+    const turns = await turnsDuring(digestOf(receiveBulk(await arriving, { highWaterMark: 1 })))
 
     expect(turns).toBeGreaterThan(2 * 1024 * 1024 / 4096 / MAX_STEPS)
     await sending
   })
 
   it('lets a transfer that never ends be aborted, also if it does not get anywhere', async () => {
-    const stream = await dialer.services.streamOpener.newStream(addressOf(listener), BULK)
+    const { outbound } = await pair.openOutbound()
     const controller = new AbortController()
     const nothing = new Uint8Array(0)
 
-    const sending = sendBulk(stream, (function * () {
+    const sending = sendBulk(outbound, (function * () {
       while (true) {
         yield nothing
       }

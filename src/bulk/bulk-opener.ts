@@ -5,13 +5,13 @@ import { AbortError, NotStartedError, setMaxListeners } from '@libp2p/interface'
 import { AddressDials } from './dial/address-dials.ts'
 import { readTarget } from './dial/addresses.ts'
 import { Connector } from './dial/connector.ts'
-import { Deadline } from './deadline.ts'
-import { isLost, untilLossIsKnown } from './ending.ts'
-import { Leases } from './dial/leases.ts'
+import { endWith } from '../compat/quic-lost-streams.ts'
+import { turnsOutLost } from './lost-connection.ts'
+import { ReferenceCounts } from './dial/reference-counts.ts'
 import { readBulkOptions, readSessionOptions } from './options.ts'
 import { Session } from './session/session.ts'
-import { endWith } from '../compat/quic-lost-streams.ts'
 import { withErrors } from '../util/to-error.ts'
+import { withSignal } from './with-signal.ts'
 import type { Connected, ConnectInit } from './dial/connector.ts'
 import type { BulkSession, BulkSessionOptions, BulkStream, BulkStreamOptions, BulkStreams } from './types.ts'
 import type { OpenStreamOnOptions, StreamOpenerComponents } from '../types.ts'
@@ -38,7 +38,7 @@ export class BulkOpener implements BulkStreams, Startable {
   readonly #components: StreamOpenerComponents
   readonly #log: Logger
   readonly #newStreamOn: BulkOpenerInit['newStreamOn']
-  readonly #leases: Leases
+  readonly #references: ReferenceCounts
   readonly #dials: AddressDials
   readonly #connector: Connector
   readonly #sessions = new Set<Session>()
@@ -47,9 +47,9 @@ export class BulkOpener implements BulkStreams, Startable {
     this.#components = components
     this.#log = log
     this.#newStreamOn = async (...args) => withErrors(newStreamOn(...args))
-    this.#leases = new Leases(log)
-    this.#dials = new AddressDials(components, this.#leases)
-    this.#connector = new Connector(components, this.#dials, this.#leases, log)
+    this.#references = new ReferenceCounts(log)
+    this.#dials = new AddressDials(components, this.#references)
+    this.#connector = new Connector(components, this.#dials, this.#references, log)
   }
 
   start (): void {
@@ -70,7 +70,7 @@ export class BulkOpener implements BulkStreams, Startable {
    * done with it
    */
   hasDialled (connection: Connection): boolean {
-    return this.#leases.has(connection)
+    return this.#references.has(connection)
   }
 
   /**
@@ -78,7 +78,7 @@ export class BulkOpener implements BulkStreams, Startable {
    * are not bulk streams
    */
   findOther (peer: PeerId | Multiaddr | Multiaddr[]): Connection | undefined {
-    if (this.#leases.size === 0) {
+    if (this.#references.size === 0) {
       return
     }
 
@@ -89,7 +89,7 @@ export class BulkOpener implements BulkStreams, Startable {
     }
 
     return this.#components.connectionManager.getConnections(peerId)
-      .findLast(connection => connection.status === 'open' && connection.direct && connection.limits == null && !this.#leases.has(connection))
+      .findLast(connection => connection.status === 'open' && connection.direct && connection.limits == null && !this.#references.has(connection))
   }
 
   /**
@@ -97,17 +97,17 @@ export class BulkOpener implements BulkStreams, Startable {
    * stream is opened and as long as it is open
    */
   async keepOpen (connection: Connection, open: () => Promise<Stream>): Promise<Stream> {
-    const holder = {}
+    const user = {}
 
-    this.#leases.hold(connection, holder)
+    this.#references.retain(connection, user)
 
     try {
       const stream = await open()
-      this.#leases.holdFor(connection, stream)
+      this.#references.retainFor(stream, connection)
 
       return stream
     } finally {
-      this.#leases.drop(connection, holder)
+      void this.#references.release(connection, user)
     }
   }
 
@@ -118,8 +118,8 @@ export class BulkOpener implements BulkStreams, Startable {
     return this.#whileStarted(options.signal, async signal => this.#open({
       target,
       choice: request.choice,
-      reuse: options.force === true ? 'never' : 'first',
-      holder: {},
+      reuse: request.reuse,
+      user: {},
       signal,
       onProgress: options.onProgress
     }, request.protocols, options))
@@ -131,10 +131,9 @@ export class BulkOpener implements BulkStreams, Startable {
 
     const session = new Session({
       ...request,
-      force: options.force === true,
       target: readTarget(peer),
       connector: this.#connector,
-      leases: this.#leases,
+      references: this.#references,
       log: this.#log,
       options: streamOptions,
       openStream: async (connection, options) => this.#newStreamOn(connection, request.protocols, options),
@@ -163,15 +162,13 @@ export class BulkOpener implements BulkStreams, Startable {
       try {
         return await this.#openOn(connected, protocols, options)
       } catch (err: any) {
-        await untilLossIsKnown(connected.connection, err, init.signal)
-
-        if (lost > 0 || init.signal.aborted || !isLost(connected.connection, err)) {
+        if (lost > 0 || !await turnsOutLost(connected.connection, err, init.signal) || init.signal.aborted) {
           throw err
         }
 
         this.#log('%p lost connection %s while a bulk stream was opened, trying another one - %e', connected.connection.remotePeer, connected.connection.id, err)
       } finally {
-        this.#leases.drop(connected.connection, init.holder)
+        void this.#references.release(connected.connection, init.user)
       }
     }
   }
@@ -182,9 +179,9 @@ export class BulkOpener implements BulkStreams, Startable {
     endWith(connection, stream)
 
     if (dialled) {
-      this.#leases.keep(connection)
+      this.#references.forget(connection)
     } else {
-      this.#leases.holdFor(connection, stream)
+      this.#references.retainFor(stream, connection)
     }
 
     return { stream, connection, transport, fellBack, reason }
@@ -195,12 +192,6 @@ export class BulkOpener implements BulkStreams, Startable {
       throw new NotStartedError('The stream opener is not started')
     }
 
-    const deadline = new Deadline([signal, this.#stopping.signal])
-
-    try {
-      return await withErrors(fn(deadline.signal))
-    } finally {
-      deadline.clear()
-    }
+    return withErrors(withSignal([signal, this.#stopping.signal], fn))
   }
 }

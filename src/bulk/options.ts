@@ -47,16 +47,22 @@ export interface Choice {
   runOnLimitedConnection: boolean
 }
 
+/**
+ * When a connection will do that is there already: before one is dialled, when that has
+ * failed, or never. In the latter cases what is dialled is for nobody else.
+ */
+export type Reuse = 'first' | 'last' | 'never'
+
 export interface BulkRequest {
   protocols: string[]
   choice: Choice
+  reuse: Reuse
 }
 
+/**
+ * The same, for its first connection: those that follow are never there already
+ */
 export interface SessionRequest extends BulkRequest {
-  /**
-   * Whether each stream gets a connection of its own
-   */
-  perStream: boolean
   maxConnections: number
 }
 
@@ -88,7 +94,11 @@ export function readBulkOptions (protocols: string | string[], options: BulkStre
 
   checkContradictions(choice)
 
-  return { protocols: readProtocols(protocols), choice }
+  return {
+    protocols: readProtocols(protocols),
+    choice,
+    reuse: options.force === true ? 'never' : 'first'
+  }
 }
 
 export function readSessionOptions (protocols: string | string[], options: BulkSessionOptions, transportManager: TransportManager): SessionRequest {
@@ -104,10 +114,16 @@ export function readSessionOptions (protocols: string | string[], options: BulkS
     reject('connections', connections, "'per-stream' for maxConnections to have a meaning")
   }
 
+  const request = readBulkOptions(protocols, options, transportManager)
+
+  if (connections === 'shared') {
+    return { ...request, maxConnections: 1 }
+  }
+
   return {
-    ...readBulkOptions(protocols, options, transportManager),
-    perStream: connections === 'per-stream',
-    maxConnections: connections === 'shared' ? 1 : maxConnections ?? MAX_SESSION_CONNECTIONS
+    ...request,
+    reuse: request.reuse === 'first' ? 'last' : request.reuse,
+    maxConnections: maxConnections ?? MAX_SESSION_CONNECTIONS
   }
 }
 

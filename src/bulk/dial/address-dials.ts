@@ -10,7 +10,7 @@ import { hostOf } from './filters.ts'
 import { Pace } from './pace.ts'
 import type { BulkAddress } from './addresses.ts'
 import type { DialAddressOptions } from './dialer.ts'
-import type { Leases } from './leases.ts'
+import type { ReferenceCounts } from './reference-counts.ts'
 import type { StreamOpenerComponents } from '../../types.ts'
 import type { AbortOptions, Connection, OpenConnectionProgressEvents } from '@libp2p/interface'
 import type { Job } from '@libp2p/utils'
@@ -31,18 +31,18 @@ export interface DialOptions extends DialAddressOptions {
 
 export class AddressDials {
   readonly #components: StreamOpenerComponents
-  readonly #leases: Leases
+  readonly #references: ReferenceCounts
   readonly #queue = new Queue<Connection, JobOptions>()
   readonly #pace = new Pace(MAX_DIALS_PER_HOST, DIALS_PER_HOST_INTERVAL)
 
-  constructor (components: StreamOpenerComponents, leases: Leases) {
+  constructor (components: StreamOpenerComponents, references: ReferenceCounts) {
     this.#components = components
-    this.#leases = leases
+    this.#references = references
   }
 
   /**
-   * Returns a connection that is closed again unless somebody holds it by the next
-   * turn of the event loop
+   * Returns a connection that is closed again unless somebody retains it before the
+   * next turn of the event loop
    */
   async dial (target: BulkAddress, options: DialOptions): Promise<Connection> {
     const { signal, onProgress } = options
@@ -67,19 +67,19 @@ export class AddressDials {
     const host = hostOf(target.addr)?.value
 
     if (host != null) {
-      await this.#takeTurn(host, options)
+      await this.#keepPace(host, options)
     }
 
     const connection = await dialAddress(this.#components, target, options)
 
-    this.#leases.add(connection)
-    this.#leases.hold(connection, options)
-    nextTurn(() => { this.#leases.drop(connection, options) })
+    this.#references.add(connection)
+    this.#references.retain(connection, options)
+    nextTurn(() => { void this.#references.release(connection, options) })
 
     return connection
   }
 
-  async #takeTurn (host: string, { own, signal }: DialOptions): Promise<void> {
+  async #keepPace (host: string, { own, signal }: DialOptions): Promise<void> {
     if (own) {
       return this.#pace.wait(host, signal)
     }

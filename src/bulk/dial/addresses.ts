@@ -6,12 +6,12 @@ import { peerIdFromString } from '@libp2p/peer-id'
 import { CODE_P2P, isMultiaddr } from '@multiformats/multiaddr'
 import { PEER_ID } from '@multiformats/multiaddr-matcher'
 import { LOOKUP_TIMEOUT } from '../../constants.ts'
-import { Deadline } from '../deadline.ts'
 import { hostOf, scopeOf } from './filters.ts'
 import { transportOf } from '../../transport-of.ts'
+import { withSignal } from '../with-signal.ts'
 import type { AddressScope } from '../types.ts'
-import type { StreamOpenerComponents, TransportName } from '../../types.ts'
-import type { AbortOptions, Address, Logger, PeerId } from '@libp2p/interface'
+import type { TransportName } from '../../types.ts'
+import type { AbortOptions, Address, PeerId, PeerRouting, PeerStore } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 
 /**
@@ -30,6 +30,16 @@ export interface BulkAddress {
   transport: TransportName
   scope?: AddressScope
 }
+
+/**
+ * Where addresses are looked up if none were given
+ */
+export interface AddressSources {
+  peerStore: Pick<PeerStore, 'get'>
+  peerRouting: Pick<PeerRouting, 'findPeer'>
+}
+
+type Log = (formatter: string, ...args: unknown[]) => void
 
 /**
  * The nearest first
@@ -121,9 +131,9 @@ export function readTarget (target: PeerId | Multiaddr | Multiaddr[]): Target {
  * who gave them, or the peer, which has signed them. Of these the near ones are first,
  * of those that are equally near the ones whose transport libp2p prefers.
  */
-export async function findAddresses (components: StreamOpenerComponents, { peer, addrs }: Target, log: Logger, options: AbortOptions): Promise<BulkAddress[]> {
+export async function findAddresses (sources: AddressSources, { peer, addrs }: Target, log: Log, options: AbortOptions): Promise<BulkAddress[]> {
   const found = addrs.length === 0 && peer != null
-    ? await lookUp(components, peer, log, options)
+    ? await lookUp(sources, peer, log, options)
     : addrs.map(multiaddr => ({ multiaddr, isCertified: true }))
 
   const addresses = complete(found, peer)
@@ -176,7 +186,7 @@ function nameThe (peer: PeerId, addr: Multiaddr): Multiaddr | undefined {
   return peer.equals(last.value) ? addr : addr.decapsulateCode(CODE_P2P).encapsulate(`/p2p/${peer}`)
 }
 
-async function lookUp ({ peerStore, peerRouting }: StreamOpenerComponents, peer: PeerId, log: Logger, options: AbortOptions): Promise<Address[]> {
+async function lookUp ({ peerStore, peerRouting }: AddressSources, peer: PeerId, log: Log, options: AbortOptions): Promise<Address[]> {
   try {
     const { addresses } = await peerStore.get(peer, options)
 
@@ -189,10 +199,10 @@ async function lookUp ({ peerStore, peerRouting }: StreamOpenerComponents, peer:
     }
   }
 
-  const deadline = new Deadline([options.signal], LOOKUP_TIMEOUT, `Peer routing did not find ${peer} within ${LOOKUP_TIMEOUT}ms`)
+  const timeout = { ms: LOOKUP_TIMEOUT, message: `Peer routing did not find ${peer} within ${LOOKUP_TIMEOUT}ms` }
 
   try {
-    const { multiaddrs } = await peerRouting.findPeer(peer, { signal: deadline.signal })
+    const { multiaddrs } = await withSignal([options.signal], async signal => peerRouting.findPeer(peer, { signal }), timeout)
 
     return multiaddrs.map(multiaddr => ({ multiaddr, isCertified: false }))
   } catch (err) {
@@ -200,7 +210,5 @@ async function lookUp ({ peerStore, peerRouting }: StreamOpenerComponents, peer:
     log('peer routing has no addresses of %p - %e', peer, err)
 
     return []
-  } finally {
-    deadline.clear()
   }
 }

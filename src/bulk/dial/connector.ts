@@ -4,38 +4,33 @@
  */
 import { DialError, NotFoundError } from '@libp2p/interface'
 import { raceSignal } from 'race-signal'
-import { DIAL_STAGGER, FAR_DIAL_TIMEOUT, MAX_ADDRESSES, NEAR_DIAL_TIMEOUT } from '../../constants.ts'
+import { CONNECTION_ATTEMPT_DELAY, FAR_DIAL_TIMEOUT, MAX_ADDRESSES, NEAR_DIAL_TIMEOUT } from '../../constants.ts'
 import { DialDeniedError } from '../../errors.ts'
 import { findAddresses } from './addresses.ts'
 import { scopeOf } from './filters.ts'
-import { staggered } from './staggered.ts'
+import { happyEyeballs } from './happy-eyeballs.ts'
+import { stepsOf, suits } from './steps.ts'
 import { toError } from '../../util/to-error.ts'
 import { Trail } from './trail.ts'
 import { transportOf } from '../../transport-of.ts'
 import type { AddressDials } from './address-dials.ts'
 import type { BulkAddress, Target } from './addresses.ts'
-import type { AddressScope, BulkAttempt } from '../types.ts'
-import type { Leases } from './leases.ts'
-import type { Choice } from '../options.ts'
+import type { ReferenceCounts } from './reference-counts.ts'
+import type { Choice, Reuse } from '../options.ts'
+import type { Step } from './steps.ts'
 import type { StreamOpenerComponents, TransportName } from '../../types.ts'
-import type { Connection, Logger, OpenConnectionProgressEvents, PeerId } from '@libp2p/interface'
+import type { Connection, Logger, OpenConnectionProgressEvents } from '@libp2p/interface'
 import type { ProgressOptions } from 'progress-events'
 
 export interface ConnectInit extends ProgressOptions<OpenConnectionProgressEvents> {
   target: Target
   choice: Choice
+  reuse: Reuse
 
   /**
-   * When a connection will do that is there already: before one is dialled, when
-   * that has failed, or never. In the latter cases what is dialled is for nobody
-   * else.
+   * Who uses the connection from when it is there
    */
-  reuse: 'first' | 'last' | 'never'
-
-  /**
-   * Who holds the connection from when it is there
-   */
-  holder: object
+  user: object
   signal: AbortSignal
 }
 
@@ -52,15 +47,6 @@ export interface Connected {
 }
 
 /**
- * What a connection has to be like
- */
-interface Step {
-  name: BulkAttempt['transport']
-  scope?: AddressScope
-  fallback: boolean
-}
-
-/**
  * A call on its way through the steps
  */
 interface Search extends ConnectInit {
@@ -72,42 +58,16 @@ interface Search extends ConnectInit {
   addresses?: Promise<BulkAddress[]>
 }
 
-function stepsOf ({ transports, scope, fallback }: Choice): Step[] {
-  const steps: Step[] = transports.map(name => ({ name, scope, fallback: false }))
-
-  if (fallback !== 'none') {
-    steps.push({ name: 'any', fallback: true })
-  }
-
-  if (fallback === 'relay') {
-    steps.push({ name: 'relay', fallback: true })
-  }
-
-  return steps
-}
-
-function suits ({ name, scope }: Step, transport: TransportName, at: AddressScope | undefined): boolean {
-  return (name === 'any' ? transport !== 'relay' : name === transport) && (scope == null || scope === at)
-}
-
-function describe (peer: PeerId | undefined, { transports, scope }: Choice): string {
-  const direct = transports[0] === 'any' ? 'direct ' : ''
-  const on = transports[0] === 'any' ? '' : ` on ${transports.join(' or ')}`
-  const within = scope == null ? '' : ` with an address of scope ${scope}`
-
-  return `no ${direct}connection to ${peer ?? 'the peer'}${on}${within}`
-}
-
 export class Connector {
   readonly #components: StreamOpenerComponents
   readonly #dials: AddressDials
-  readonly #leases: Leases
+  readonly #references: ReferenceCounts
   readonly #log: Logger
 
-  constructor (components: StreamOpenerComponents, dials: AddressDials, leases: Leases, log: Logger) {
+  constructor (components: StreamOpenerComponents, dials: AddressDials, references: ReferenceCounts, log: Logger) {
     this.#components = components
     this.#dials = dials
-    this.#leases = leases
+    this.#references = references
     this.#log = log
   }
 
@@ -120,7 +80,7 @@ export class Connector {
       throw new DialError('Tried to dial self')
     }
 
-    const search: Search = { ...init, trail: new Trail(describe(peer, choice)) }
+    const search: Search = { ...init, trail: new Trail(peer, choice) }
 
     for (const step of stepsOf(choice)) {
       const connected = await this.#take(search, step)
@@ -160,7 +120,7 @@ export class Connector {
     const fellBack = !stepsOf(search.choice).some(step => !step.fallback && suits(step, transport, scopeOf(connection.remoteAddr)))
     const reason = fellBack ? `${search.trail}` : this.#whyShared(search, dialled)
 
-    this.#leases.hold(connection, search.holder)
+    this.#references.retain(connection, search.user)
 
     if (reason != null) {
       this.#log('using %s to %p - %s', transport, connection.remotePeer, reason)
@@ -189,7 +149,7 @@ export class Connector {
       return status === 'open' && (limits == null || choice.runOnLimitedConnection) && suits(step, transportOf(connection), scopeOf(remoteAddr))
     })
 
-    return connections.findLast(connection => !this.#leases.has(connection)) ?? connections.at(-1)
+    return connections.findLast(connection => !this.#references.has(connection)) ?? connections.at(-1)
   }
 
   async #dial (search: Search, step: Step): Promise<Connection | undefined> {
@@ -205,8 +165,8 @@ export class Connector {
       this.#addNothingToDial(trail, step)
     }
 
-    return staggered(addresses, {
-      interval: DIAL_STAGGER,
+    return happyEyeballs(addresses, {
+      delay: CONNECTION_ATTEMPT_DELAY,
       signal,
       start: async (address, signal) => this.#dials.dial(address, {
         peer,

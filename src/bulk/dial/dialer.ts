@@ -11,8 +11,8 @@ import { ConnectionClosedError, DialError, UnexpectedPeerError } from '@libp2p/i
 import { raceSignal } from 'race-signal'
 import { closeSocketOf, leavesSocketsOpen, untilTimeout } from '../../compat/websocket-close.ts'
 import { DialDeniedError } from '../../errors.ts'
-import { Deadline } from '../deadline.ts'
 import { transportOf } from '../../transport-of.ts'
+import { withSignal } from '../with-signal.ts'
 import type { BulkAddress } from './addresses.ts'
 import type { StreamOpenerComponents } from '../../types.ts'
 import type { AbortOptions, Connection, MultiaddrConnection, OpenConnectionProgressEvents, PeerId, Upgrader } from '@libp2p/interface'
@@ -31,28 +31,33 @@ export interface DialAddressOptions extends AbortOptions, ProgressOptions<OpenCo
 }
 
 export async function dialAddress (components: StreamOpenerComponents, target: BulkAddress, options: DialAddressOptions): Promise<Connection> {
+  const { timeout } = options
+
+  return withSignal([options.signal], async signal => {
+    try {
+      return await dialUnlessDenied(components, target, options, signal)
+    } catch (err) {
+      throw signal.aborted ? signal.reason : err
+    }
+  }, { ms: timeout, message: `There was no connection within ${timeout}ms` })
+}
+
+async function dialUnlessDenied (components: StreamOpenerComponents, target: BulkAddress, options: DialAddressOptions, signal: AbortSignal): Promise<Connection> {
   const { connectionGater } = components
-  const deadline = new Deadline([options.signal], options.timeout, `There was no connection within ${options.timeout}ms`)
+
+  if (await raceSignal(Promise.resolve(connectionGater.denyDialMultiaddr?.(target.addr)), signal) === true) {
+    throw new DialDeniedError('The connection gater denies dialling the address')
+  }
+
+  const dialing = dial(components, target, options, signal)
 
   try {
-    if (await raceSignal(Promise.resolve(connectionGater.denyDialMultiaddr?.(target.addr)), deadline.signal) === true) {
-      throw new DialDeniedError('The connection gater denies dialling the address')
-    }
+    return verify(await raceSignal(dialing, signal), target, options.peer)
+  } catch (err: any) {
+    // QUIC does not know of signals
+    dialing.then(connection => { connection.abort(err) }, () => {})
 
-    const dialing = dial(components, target, options, deadline.signal)
-
-    try {
-      return verify(await raceSignal(dialing, deadline.signal), target, options.peer)
-    } catch (err: any) {
-      // QUIC does not know of signals
-      dialing.then(connection => { connection.abort(err) }, () => {})
-
-      throw err
-    }
-  } catch (err) {
-    throw deadline.signal.aborted ? deadline.signal.reason : err
-  } finally {
-    deadline.clear()
+    throw err
   }
 }
 

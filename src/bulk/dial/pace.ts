@@ -1,7 +1,8 @@
-import { delay } from '../deadline.ts'
+import delay from 'delay'
 
 /**
- * Lets there be only so many dials to one host within an interval
+ * Lets there be only so many dials to one host within an interval. Some do not wait, but
+ * count, which is why this is not a queue.
  */
 export class Pace {
   readonly #max: number
@@ -30,18 +31,18 @@ export class Pace {
   async wait (host: string, signal: AbortSignal): Promise<void> {
     const now = performance.now()
     const first = this.#recent(host, now).at(-this.#max)
-    const turn = first == null ? now : Math.max(now, first + this.#interval)
+    const time = first == null ? now : Math.max(now, first + this.#interval)
 
-    this.#add(host, turn)
+    this.#add(host, time)
 
-    if (turn === now) {
+    if (time === now) {
       return
     }
 
     try {
-      await delay(turn - now, signal)
+      await delay(time - now, { signal })
     } catch (err) {
-      this.#remove(host, turn)
+      this.#remove(host, time)
 
       throw err
     }
@@ -61,11 +62,11 @@ export class Pace {
   }
 
   /**
-   * The turn was not taken, so it does not hold up anybody else
+   * The dial is not made, so nobody has to wait because of it
    */
-  #remove (host: string, turn: number): void {
+  #remove (host: string, time: number): void {
     const dials = this.#dials.get(host) ?? []
-    const index = dials.indexOf(turn)
+    const index = dials.indexOf(time)
 
     if (index !== -1) {
       dials.splice(index, 1)

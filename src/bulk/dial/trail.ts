@@ -1,8 +1,18 @@
 import { DialDeniedError, TransportUnavailableError } from '../../errors.ts'
 import type { BulkAttempt } from '../types.ts'
+import type { Choice } from '../options.ts'
+import type { PeerId } from '@libp2p/interface'
 
-function describe ({ transport, addr, error }: BulkAttempt): string {
+function describeAttempt ({ transport, addr, error }: BulkAttempt): string {
   return addr == null ? error.message : `${transport} ${addr}: ${error.message} (${error.name})`
+}
+
+function describeWanted (peer: PeerId | undefined, { transports, scope }: Choice): string {
+  const direct = transports[0] === 'any' ? 'direct ' : ''
+  const on = transports[0] === 'any' ? '' : ` on ${transports.join(' or ')}`
+  const within = scope == null ? '' : ` with an address of scope ${scope}`
+
+  return `${direct}connection to ${peer ?? 'the peer'}${on}${within}`
 }
 
 /**
@@ -12,11 +22,8 @@ export class Trail {
   readonly attempts: BulkAttempt[] = []
   readonly #wanted: string
 
-  /**
-   * What is looked for, in words
-   */
-  constructor (wanted: string) {
-    this.#wanted = wanted
+  constructor (peer: PeerId | undefined, choice: Choice) {
+    this.#wanted = describeWanted(peer, choice)
   }
 
   add (attempt: BulkAttempt): void {
@@ -41,14 +48,14 @@ export class Trail {
    * What was tried and why it failed, in words
    */
   get failures (): string {
-    return this.attempts.map(describe).join('; ')
+    return this.attempts.map(describeAttempt).join('; ')
   }
 
   /**
    * Why there is none, in a sentence
    */
   toString (): string {
-    return `There is ${this.#wanted}: ${this.failures}`
+    return `There is no ${this.#wanted}: ${this.failures}`
   }
 
   toError (): TransportUnavailableError {

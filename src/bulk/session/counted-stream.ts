@@ -9,12 +9,11 @@ export interface ByteCount {
   received: number
 }
 
-type Counted = Pick<Stream, 'send' | 'push' | 'unshift' | 'dispatchEvent'>
+type Counted = Pick<Stream, 'send' | 'push' | 'unshift'>
 
 /**
  * Counts the bytes of a stream where the application writes and reads them. So the
- * handshake, which is sent and taken out further down, is not counted, and no
- * listener is needed, which would make the stream flow.
+ * handshake, which is sent and taken out further down, is not counted.
  */
 export class CountedStream implements BulkSessionStream {
   readonly stream: Stream
@@ -27,6 +26,36 @@ export class CountedStream implements BulkSessionStream {
   constructor (stream: Stream, total: ByteCount) {
     this.stream = stream
     this.#total = total
+    this.#listen()
+    this.#replace()
+  }
+
+  get bytesSent (): number {
+    return this.#own.sent
+  }
+
+  get bytesReceived (): number {
+    return this.#own.received
+  }
+
+  /**
+   * Past the method of the stream: that takes whoever listens for a reader, and the
+   * stream would flow. What a middleware has made of it need not be an EventTarget.
+   */
+  #listen (): void {
+    if (this.stream instanceof EventTarget) {
+      EventTarget.prototype.addEventListener.call(this.stream, 'message', evt => {
+        this.#add('received', (evt as MessageEvent<Uint8Array>).data.byteLength)
+      })
+    }
+  }
+
+  /**
+   * There is no event for what is written, nor for what is given back and is going to
+   * be read once more
+   */
+  #replace (): void {
+    const { stream } = this
 
     const counted: Override<Counted> = override<Counted>(stream, {
       send: data => {
@@ -37,15 +66,6 @@ export class CountedStream implements BulkSessionStream {
 
         return result
       },
-      dispatchEvent: event => {
-        if (event.type === 'message') {
-          this.#add('received', (event as MessageEvent<Uint8Array>).data.byteLength)
-        }
-
-        return counted.original.dispatchEvent.call(stream, event)
-      },
-
-      // what is given back is read once more
       push: data => {
         const { byteLength } = data
         counted.original.push.call(stream, data)
@@ -66,14 +86,6 @@ export class CountedStream implements BulkSessionStream {
         stream.addEventListener('end', () => { counted.restore() }, { once: true })
       }
     })
-  }
-
-  get bytesSent (): number {
-    return this.#own.sent
-  }
-
-  get bytesReceived (): number {
-    return this.#own.received
   }
 
   #add (direction: keyof ByteCount, bytes: number): void {

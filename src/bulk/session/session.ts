@@ -3,22 +3,22 @@
  * the bytes that go through them, and how they end
  */
 import { AbortError, ConnectionClosedError, setMaxListeners } from '@libp2p/interface'
+import delay from 'delay'
 import { REFUSED_DIAL_BACKOFF, SESSION_CLOSE_TIMEOUT } from '../../constants.ts'
 import { TransportUnavailableError } from '../../errors.ts'
 import { untilNextTurn } from '../../util/next-turn.ts'
-import { readCallOptions } from '../../options.ts'
+import { checkOptions, readCallOptions } from '../../options.ts'
 import { abortable, onceClosed } from '../../util/streams.ts'
-import { checkOptions } from '../../options.ts'
-import { CountedStream } from './counted-stream.ts'
-import { Deadline, delay } from '../deadline.ts'
-import { endConnection, endStream, untilLossIsKnown } from '../ending.ts'
-import { SessionSlots } from './session-slots.ts'
-import { endWith } from '../../compat/quic-lost-streams.ts'
 import { withErrors } from '../../util/to-error.ts'
+import { ConnectionPool } from './connection-pool.ts'
+import { CountedStream } from './counted-stream.ts'
+import { endStream } from '../ending.ts'
+import { endWith } from '../../compat/quic-lost-streams.ts'
+import { withSignal } from '../with-signal.ts'
+import type { ConnectionPoolInit } from './connection-pool.ts'
 import type { ByteCount } from './counted-stream.ts'
+import type { PooledConnection } from './pooled-connection.ts'
 import type { BulkSession, BulkSessionStream, BulkSessionStreamOptions, BulkStream } from '../types.ts'
-import type { SessionSlotsInit } from './session-slots.ts'
-import type { Slot } from './slot.ts'
 import type { OpenStreamOnOptions, TransportName } from '../../types.ts'
 import type { AbortOptions, Connection, Stream } from '@libp2p/interface'
 
@@ -27,7 +27,7 @@ import type { AbortOptions, Connection, Stream } from '@libp2p/interface'
  */
 const FINAL_ERRORS = ['DialDeniedError', 'NotFoundError', 'TimeoutError', 'UnexpectedPeerError']
 
-export interface SessionInit extends SessionSlotsInit {
+export interface SessionInit extends ConnectionPoolInit {
   /**
    * What all streams of the session are opened with
    */
@@ -45,26 +45,26 @@ function isFinal (err: Error): boolean {
 
 export class Session implements BulkSession {
   readonly #init: SessionInit
-  readonly #slots: SessionSlots
+  readonly #pool: ConnectionPool
   readonly #streams = new Set<CountedStream>()
   readonly #total: ByteCount = { sent: 0, received: 0 }
-  readonly #controller = new AbortController()
+  readonly #closed = new AbortController()
   readonly #hurry = new AbortController()
   #closing?: Promise<number>
 
   constructor (init: SessionInit) {
-    setMaxListeners(Infinity, this.#controller.signal)
+    setMaxListeners(Infinity, this.#closed.signal)
 
     this.#init = init
-    this.#slots = new SessionSlots(init)
+    this.#pool = new ConnectionPool(init)
   }
 
   get transport (): TransportName {
-    return this.#slots.transport
+    return this.#pool.transport
   }
 
   get connections (): Connection[] {
-    return this.#slots.connections
+    return this.#pool.connections
   }
 
   get streams (): BulkSessionStream[] {
@@ -83,12 +83,12 @@ export class Session implements BulkSession {
    * Get the first connection
    */
   async connect (options: BulkSessionStreamOptions): Promise<void> {
-    const slot = this.#take(options)
+    const pooled = this.#pool.acquire(options)
 
     try {
-      await slot.connection(options.signal)
+      await pooled.untilConnected(options.signal)
     } finally {
-      slot.leave()
+      pooled.release()
     }
   }
 
@@ -99,7 +99,11 @@ export class Session implements BulkSession {
 
     readCallOptions(merged)
 
-    return withErrors(this.#open(merged))
+    if (this.#closing != null) {
+      throw new ConnectionClosedError('The bulk session is closed')
+    }
+
+    return withErrors(withSignal([options.signal, this.#closed.signal], async signal => this.#open(merged, signal)))
   }
 
   async close (options: AbortOptions = {}): Promise<number> {
@@ -118,20 +122,26 @@ export class Session implements BulkSession {
     return this.close()
   }
 
-  async #open (options: OpenStreamOnOptions): Promise<BulkStream> {
+  /**
+   * The signal is that of the session as well. The options have the caller's own, which
+   * a stream may have to do with after it was opened.
+   */
+  async #open (options: OpenStreamOnOptions, signal: AbortSignal): Promise<BulkStream> {
     for (let lost = 0, refused = 0; ;) {
-      const slot = this.#take(options)
+      const pooled = this.#pool.acquire(options)
 
       try {
-        return await this.#openOn(slot, options)
+        return await this.#openOn(pooled, options, signal)
       } catch (err: any) {
-        slot.leave()
-        this.#controller.signal.throwIfAborted()
-        options.signal?.throwIfAborted()
+        pooled.release()
+        signal.throwIfAborted()
 
-        if (this.#slots.hasRefused(slot, err)) {
-          await this.#afterRefusal(refused++, err, options.signal)
-        } else if (!await this.#hasLost(slot, err, options.signal) || lost++ > 0) {
+        const failure = await this.#pool.failureOf(pooled, err, signal)
+        signal.throwIfAborted()
+
+        if (failure === 'refused') {
+          await this.#afterRefusal(refused++, err, signal)
+        } else if (failure !== 'lost' || lost++ > 0) {
           throw err
         }
 
@@ -140,18 +150,9 @@ export class Session implements BulkSession {
     }
   }
 
-  #take (options: BulkSessionStreamOptions): Slot {
-    if (this.#closing != null) {
-      throw new ConnectionClosedError('The bulk session is closed')
-    }
-
-    return this.#slots.take(options)
-  }
-
-  async #openOn (slot: Slot, options: OpenStreamOnOptions): Promise<BulkStream> {
-    const { connection, transport, fellBack, reason } = await slot.connection(options.signal)
-    const stream = await abortable(this.#init.openStream(connection, options), this.#controller.signal)
-    const { signal } = this.#controller
+  async #openOn (pooled: PooledConnection, options: OpenStreamOnOptions, signal: AbortSignal): Promise<BulkStream> {
+    const { connection, transport, fellBack, reason } = await pooled.untilConnected(signal)
+    const stream = await abortable(this.#init.openStream(connection, options), signal)
 
     // it may have been opened just before
     if (signal.aborted) {
@@ -161,64 +162,48 @@ export class Session implements BulkSession {
 
     const counted = new CountedStream(stream, this.#total)
 
-    slot.proven()
+    pooled.accept()
     endWith(connection, stream)
     this.#streams.add(counted)
 
     onceClosed(stream, () => {
-      slot.leave()
+      pooled.release()
       this.#streams.delete(counted)
     })
 
-    return { stream, connection, transport, fellBack, reason: reason ?? (slot.streams > 1 ? this.#slots.limitedBy : undefined) }
-  }
-
-  async #hasLost (slot: Slot, err: Error, signal: AbortSignal | undefined): Promise<boolean> {
-    if (slot.connected == null) {
-      return false
-    }
-
-    await untilLossIsKnown(slot.connected.connection, err, signal, this.#controller.signal)
-    this.#controller.signal.throwIfAborted()
-    signal?.throwIfAborted()
-
-    return this.#slots.hasLost(slot, err)
+    return { stream, connection, transport, fellBack, reason: reason ?? (pooled.references > 1 ? this.#pool.limitedBy : undefined) }
   }
 
   /**
    * Wait before the next dial, or go on with the connections that there are
    */
-  async #afterRefusal (times: number, err: Error, signal: AbortSignal | undefined): Promise<void> {
+  async #afterRefusal (times: number, err: Error, signal: AbortSignal): Promise<void> {
     const wait = isFinal(err) ? undefined : REFUSED_DIAL_BACKOFF[times]
 
     if (wait != null) {
-      return delay(wait, signal, this.#controller.signal)
+      return delay(wait, { signal })
     }
 
-    this.#slots.limit(err)
+    this.#pool.limit(err)
   }
 
   async #close (options: AbortOptions): Promise<number> {
     const closed = new AbortError('The bulk session was closed')
-    const deadline = new Deadline([options.signal, this.#hurry.signal], options.signal == null ? SESSION_CLOSE_TIMEOUT : undefined)
-    const { signal } = deadline
-    const connections = this.connections
+    const { connections } = this
 
-    this.#controller.abort(closed)
-    this.#slots.abort(closed)
+    this.#closed.abort(closed)
+    this.#pool.abort(closed)
 
     try {
-      await Promise.all(this.streams.map(async ({ stream }) => endStream(stream, signal)))
+      return await withSignal([options.signal, this.#hurry.signal], async signal => {
+        await Promise.all(this.streams.map(async ({ stream }) => endStream(stream, signal)))
 
-      // until then all who share a dial have taken hold of it
-      await untilNextTurn()
+        // until then all who share a dial have retained the connection
+        await untilNextTurn()
 
-      const own = connections.filter(connection => this.#slots.release(connection))
-      await Promise.all(own.map(async connection => endConnection(connection, signal)))
-
-      return own.length
+        return this.#pool.release(connections, signal)
+      }, options.signal == null ? { ms: SESSION_CLOSE_TIMEOUT } : undefined)
     } finally {
-      deadline.clear()
       this.#init.onClosed(this)
     }
   }

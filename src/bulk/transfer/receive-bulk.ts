@@ -1,7 +1,6 @@
 import { AbortError, StreamResetError, StreamStateError } from '@libp2p/interface'
 import { UnexpectedEOFError } from '@libp2p/utils'
-import { bulkTransferError } from './bulk-transfer-error.ts'
-import { checkTransferOptions } from './check-options.ts'
+import { bulkTransferError, checkTransferOptions } from './both-ends.ts'
 import { holdReads } from '../../compat/hold-reads.ts'
 import { PieceQueue } from './join-pieces.ts'
 import { ProgressReporter } from './report-progress.ts'
@@ -236,11 +235,8 @@ class Receiving {
 
   readonly #onMessage = (evt: StreamMessageEvent): void => {
     this.#queue.add(evt.data)
+    this.#adjustHold()
     this.#wake?.()
-
-    if (this.#queue.byteLength > this.#holdAt) {
-      this.#hold.hold(this.#queue.byteLength)
-    }
   }
 
   /**

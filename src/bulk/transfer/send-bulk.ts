@@ -1,10 +1,9 @@
 import { InvalidParametersError, StreamStateError } from '@libp2p/interface'
 import { untilNextTurn } from '../../util/next-turn.ts'
-import { bulkTransferError } from './bulk-transfer-error.ts'
-import { checkTransferOptions } from './check-options.ts'
+import { bulkTransferError, checkTransferOptions } from './both-ends.ts'
 import { iterateSource, piecesOf } from './iterate-source.ts'
 import { ProgressReporter } from './report-progress.ts'
-import { Steps } from './steps.ts'
+import { TurnBudget } from './turn-budget.ts'
 import { MAX_BATCH, WriteAhead } from './write-ahead.ts'
 import type { BulkSource, SourceIterator } from './iterate-source.ts'
 import type { BulkProgressOptions } from './report-progress.ts'
@@ -89,7 +88,7 @@ class Sending {
   #isClosing = false
   #sourceIsDone = false
   #reject?: (err: unknown) => void
-  readonly #steps = new Steps()
+  readonly #turn = new TurnBudget()
   readonly #stream: Stream
   readonly #source: SourceIterator
   readonly #options: SendBulkOptions
@@ -136,7 +135,7 @@ class Sending {
     let bytes = 0
 
     while (true) {
-      if (this.#steps.take()) {
+      if (this.#turn.spend()) {
         await this.#unlessFailed(untilNextTurn())
       }
 
@@ -185,7 +184,7 @@ class Sending {
       offset += this.#writer.write(offset === 0 ? data : data.subarray(offset))
       this.#progress.update(this.#writer.taken)
 
-      if (this.#steps.take()) {
+      if (this.#turn.spend()) {
         await this.#unlessFailed(untilNextTurn())
       }
     }

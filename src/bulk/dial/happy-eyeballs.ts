@@ -1,11 +1,11 @@
 import { AbortError } from '@libp2p/interface'
 import { raceSignal } from 'race-signal'
 
-export interface StaggeredInit<T, R> {
+export interface HappyEyeballsInit<T, R> {
   /**
    * How long each has to itself, in ms
    */
-  interval: number
+  delay: number
   signal: AbortSignal
 
   /**
@@ -17,11 +17,12 @@ export interface StaggeredInit<T, R> {
 }
 
 /**
- * Starts with the first candidate. The next one follows when it has failed, or
- * after the interval. Resolves with the first success, or with undefined if there
- * was none.
+ * Starts with the first candidate. The next one follows when one has failed, or after
+ * the delay. Resolves with the first success, or with undefined if there was none.
+ *
+ * @see https://datatracker.ietf.org/doc/html/rfc8305#section-5
  */
-export async function staggered <T, R> (candidates: T[], init: StaggeredInit<T, R>): Promise<R | undefined> {
+export async function happyEyeballs <T, R> (candidates: T[], init: HappyEyeballsInit<T, R>): Promise<R | undefined> {
   const { promise, resolve } = Promise.withResolvers<R | undefined>()
   const controller = new AbortController()
   const { signal } = controller
@@ -45,7 +46,7 @@ export async function staggered <T, R> (candidates: T[], init: StaggeredInit<T, 
     running++
 
     if (waiting.length > 0) {
-      timer = setTimeout(startNext, init.interval)
+      timer = setTimeout(startNext, init.delay)
     }
 
     init.start(candidate, signal).then(resolve, err => {

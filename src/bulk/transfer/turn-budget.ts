@@ -10,13 +10,13 @@ const STEPS_PER_TURN = 256
  * a connection that takes them, would go on in microtasks alone, and keep timers and
  * sockets waiting
  */
-export class Steps {
+export class TurnBudget {
   #count = 0
 
   /**
-   * One more - returns whether it was the last one of this turn
+   * One more step - returns whether it was the last one of this turn
    */
-  take (): boolean {
+  spend (): boolean {
     this.#count = (this.#count + 1) % STEPS_PER_TURN
 
     return this.#count === 0
