@@ -16,12 +16,19 @@ const NODES = ['test/*.spec.ts', 'test/compat/*.spec.ts']
 const MEASURED = ['test/measured/*.spec.ts']
 
 /**
- * What repeats something so often, or has such a table, that `npm test` does a part of it
+ * Those that repeat something so often, or have such a table, that `npm test` does a
+ * part of it
  */
-const SOAKED = globSync([...NODES, ...MEASURED]).filter(file => readFileSync(file, 'utf8').includes('support/rounds.ts'))
+const soaked = (files: string[]): string[] => globSync(files).filter(file => readFileSync(file, 'utf8').includes('support/rounds.ts'))
 
 // they end what hangs, how long something takes is not tested
 const PATIENCE = { testTimeout: 300_000, hookTimeout: 300_000 }
+
+/**
+ * Two files at a time. By default vitest leaves one of two cores to itself, which needs
+ * next to nothing.
+ */
+const together = (groupOrder: number): object => ({ maxWorkers: 2, sequence: { groupOrder } })
 
 /**
  * One file after the other, when nothing else runs
@@ -36,11 +43,9 @@ export default defineConfig({
     projects: [{
       test: {
         ...PATIENCE,
+        ...together(0),
         name: 'nodes',
         include: NODES,
-        // vitest leaves one of two cores to itself, which needs next to nothing
-        maxWorkers: 2,
-        sequence: { groupOrder: 0 },
         provide: { isSoak: false }
       }
     }, {
@@ -55,16 +60,24 @@ export default defineConfig({
     }, {
       test: {
         ...PATIENCE,
-        ...alone(2),
+        ...together(2),
         name: 'soak',
-        include: SOAKED,
+        include: soaked(NODES),
+        provide: { isSoak: true }
+      }
+    }, {
+      test: {
+        ...PATIENCE,
+        ...alone(3),
+        name: 'soak: measured',
+        include: soaked(MEASURED),
         provide: { isSoak: true }
       }
     }, {
       // in a page of the Chromium that is installed
       test: {
         ...PATIENCE,
-        ...alone(3),
+        ...alone(4),
         name: 'browser',
         // its script says so where there is none, and fails in CI
         include: executablePath == null ? [] : ['test/browser/*.spec.ts'],
@@ -85,7 +98,7 @@ export default defineConfig({
       // peers in processes of their own are enough to do for two cores
       test: {
         ...PATIENCE,
-        ...alone(4),
+        ...alone(5),
         name: 'interop',
         include: ['test/interop/*.spec.ts']
       }
@@ -93,7 +106,7 @@ export default defineConfig({
       plugins: [importsFrom(join(trees, `${i}`))],
       test: {
         ...PATIENCE,
-        ...alone(5 + i),
+        ...alone(6 + i),
         name: `versions: ${name}`,
         include: ['test/versions/packages.spec.ts', `test/versions/${spec}.spec.ts`],
         globalSetup: 'test/versions/setup.ts',
