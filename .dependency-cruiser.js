@@ -21,7 +21,7 @@ export default {
     {
       name: 'no-cycles',
       severity: 'error',
-      from: { path: '^src/' },
+      from: {},
       to: { circular: true }
     },
     ...FLOORS.slice(1).map(([name, path], i) => ({
@@ -47,12 +47,44 @@ export default {
       severity: 'error',
       from: { path: '^src/limits/' },
       to: { path: ['@libp2p/', '^src/compat/'] }
+    },
+    {
+      name: 'src-knows-neither-tests-nor-bench',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^(test|bench)/' }
+    },
+    {
+      // what both need is in test/support
+      name: 'bench-knows-no-tests',
+      severity: 'error',
+      from: { path: '^bench/' },
+      to: { path: '^test/', pathNot: '^test/support/' }
+    },
+    {
+      name: 'tests-do-not-know-bench',
+      severity: 'error',
+      from: { path: '^test/' },
+      to: { path: '^bench/' }
+    },
+    {
+      name: 'support-knows-no-tests',
+      severity: 'error',
+      from: { path: '^test/support/' },
+      to: { path: '^test/', pathNot: '^test/support/' }
+    },
+    {
+      name: 'nobody-imports-a-spec',
+      severity: 'error',
+      from: {},
+      to: { path: '\\.spec\\.ts$' }
     }
   ],
   options: {
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
     doNotFollow: { path: 'node_modules' },
+    exclude: { path: '^test/interop/\\.build/' },
     enhancedResolveOptions: { extensions: ['.ts', '.js', '.json'] }
   }
 }

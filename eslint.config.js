@@ -65,7 +65,7 @@ const reachingIn = {
 export default [
   ...neostandard({
     ts: true,
-    ignores: ['dist/**', 'bench/results/**', 'test/interop/.build/**']
+    ignores: ['dist/**', 'docs/**', 'bench/results/**', 'test/interop/.build/**']
   }),
   {
     rules: {

@@ -1,10 +1,104 @@
+/**
+ * Each kind of test is a project. `npm test` runs `nodes` and `measured`, the others
+ * have scripts of their own.
+ */
+import { globSync, readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { playwright } from '@vitest/browser-playwright'
 import { defineConfig } from 'vitest/config'
+import { commands } from './test/browser/commands.ts'
+import { findChromium } from './test/browser/find-chromium.ts'
+import { importsFrom } from './test/versions/imports-from.ts'
+import { TREES } from './test/versions/trees.ts'
+
+const NODES = ['test/*.spec.ts', 'test/compat/*.spec.ts']
+const MEASURED = ['test/measured/*.spec.ts']
+
+/**
+ * What repeats something so often, or has such a table, that `npm test` does a part of it
+ */
+const SOAKED = globSync([...NODES, ...MEASURED]).filter(file => readFileSync(file, 'utf8').includes('support/rounds.ts'))
+
+// they end what hangs, how long something takes is not tested
+const PATIENCE = { testTimeout: 300_000, hookTimeout: 300_000 }
+
+/**
+ * One file after the other, when nothing else runs
+ */
+const alone = (groupOrder: number): object => ({ fileParallelism: false, sequence: { groupOrder } })
+
+const executablePath = findChromium()
+const trees = join(tmpdir(), `libp2p-stream-opener-versions-${process.pid}`)
 
 export default defineConfig({
   test: {
-    include: ['test/*.spec.ts', 'test/compat/*.spec.ts'],
-    // they end what hangs, how long something takes is not tested
-    testTimeout: 300_000,
-    hookTimeout: 300_000
+    projects: [{
+      test: {
+        ...PATIENCE,
+        name: 'nodes',
+        include: NODES,
+        // vitest leaves one of two cores to itself, which needs next to nothing
+        maxWorkers: 2,
+        sequence: { groupOrder: 0 },
+        provide: { isSoak: false }
+      }
+    }, {
+      // memory, promises, or time that another file would take away
+      test: {
+        ...PATIENCE,
+        ...alone(1),
+        name: 'measured',
+        include: MEASURED,
+        provide: { isSoak: false }
+      }
+    }, {
+      test: {
+        ...PATIENCE,
+        ...alone(2),
+        name: 'soak',
+        include: SOAKED,
+        provide: { isSoak: true }
+      }
+    }, {
+      // in a page of the Chromium that is installed
+      test: {
+        ...PATIENCE,
+        ...alone(3),
+        name: 'browser',
+        // its script says so where there is none, and fails in CI
+        include: executablePath == null ? [] : ['test/browser/*.spec.ts'],
+        browser: {
+          enabled: true,
+          headless: true,
+          screenshotFailures: false,
+          provider: playwright({ launchOptions: { executablePath, args: ['--no-sandbox'] } }),
+          instances: [{ browser: 'chromium' }],
+          commands
+        }
+      },
+      optimizeDeps: {
+        // what vite finds while the tests run makes it load the page again
+        entries: ['test/browser/*.spec.ts']
+      }
+    }, {
+      // peers in processes of their own are enough to do for two cores
+      test: {
+        ...PATIENCE,
+        ...alone(4),
+        name: 'interop',
+        include: ['test/interop/*.spec.ts']
+      }
+    }, ...TREES.map(({ name, spec }, i) => ({
+      plugins: [importsFrom(join(trees, `${i}`))],
+      test: {
+        ...PATIENCE,
+        ...alone(5 + i),
+        name: `versions: ${name}`,
+        include: ['test/versions/packages.spec.ts', `test/versions/${spec}.spec.ts`],
+        globalSetup: 'test/versions/setup.ts',
+        provide: { folder: trees, tree: join(trees, `${i}`) }
+      }
+    }))]
   }
 })

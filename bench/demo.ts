@@ -2,8 +2,8 @@
  * `npm run demo`
  */
 import { median } from 'simple-statistics'
-import { ECHO } from '../test/fixtures/streams.ts'
-import { timeEcho, timeExchange } from './parts/exchange.ts'
+import { ECHO } from '../test/support/streams.ts'
+import { timeEcho, timeExchange } from '../test/support/exchange.ts'
 import { interleave } from './parts/interleave.ts'
 import { openersOf } from './parts/openers.ts'
 import { print } from './parts/print.ts'
@@ -13,7 +13,7 @@ import { TRANSPORTS } from './parts/transports.ts'
 import { withConnection } from './parts/with-dialer.ts'
 import { withListener } from './parts/with-listener.ts'
 import { measureSequential } from './scenarios/sequential.ts'
-import type { Timing } from './parts/exchange.ts'
+import type { Timing } from '../test/support/exchange.ts'
 import type { InterleaveInit } from './parts/interleave.ts'
 import type { Multiaddr } from '@multiformats/multiaddr'
 

@@ -34,6 +34,9 @@ export class DialDeniedError extends Error {
 export class TransportUnavailableError extends Error {
   static override readonly name = 'TransportUnavailableError'
 
+  /**
+   * What was tried, in this order, and why each failed
+   */
   readonly attempts: BulkAttempt[]
 
   constructor (message: string, attempts: BulkAttempt[]) {

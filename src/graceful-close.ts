@@ -39,7 +39,10 @@ export class GracefulClose {
     }
 
     const closing: Override<Close> = override<Close>(connection, {
-      close: async options => closing.original.close.call(connection, await this.#wait(connection, options))
+      close: async options => {
+        await this.#wait(connection, options)
+        await closing.original.close.call(connection, options)
+      }
     })
 
     this.#overrides.set(connection, closing)
@@ -65,22 +68,20 @@ export class GracefulClose {
   }
 
   /**
-   * Returns what is left of the time for libp2p
+   * Without a signal libp2p has as long as ever afterwards: what it is given no time for
+   * it does not close, however silent the peer is
    */
-  async #wait (connection: Connection, options: AbortOptions = {}): Promise<AbortOptions> {
+  async #wait (connection: Connection, { signal }: AbortOptions = {}): Promise<void> {
     const sent = this.#sending.untilSent(connection)
 
     if (sent == null) {
-      return options
+      return
     }
 
-    const signal = options.signal ?? AbortSignal.timeout(CONNECTION_CLOSE_TIMEOUT)
-
+    signal ??= AbortSignal.timeout(CONNECTION_CLOSE_TIMEOUT)
     setMaxListeners(Infinity, signal)
     this.#closing.add(connection)
 
     await raceSignal(sent, signal).catch(() => {})
-
-    return { ...options, signal }
   }
 }

@@ -97,9 +97,13 @@ export interface StreamOpener extends BulkStreams {
   newStreamOn(connection: Connection, protocols: string | string[], options?: OpenStreamOnOptions): Promise<Stream>
 
   /**
-   * How things are with a peer, or with each one that is connected
+   * How things are with a peer. One that is not connected is not known to speak anything.
    */
   status(peerId: PeerId): PeerStatus
+
+  /**
+   * How things are with each peer that is connected
+   */
   status(): PeerStatus[]
 }
 

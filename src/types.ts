@@ -108,8 +108,9 @@ export interface QueueOptions {
 
   /**
    * How long a call waits while nothing of what it waits for is given back, as none
-   * of the streams of its protocol is closed, in ms. However long the queue is, as long as it moves this does not end. It is the
-   * `signal` that says how long a call may take in all.
+   * of the streams of its protocol is closed, in ms. However long the queue is, as long
+   * as it moves this does not end. It is the `signal` that says how long a call may take
+   * in all.
    *
    * @default 10_000
    */
@@ -182,8 +183,18 @@ export interface StreamOpenerInit extends NegotiationOptions, QueueOptions {
   listenerGuard?: boolean
 }
 
+/**
+ * What waits for the limits of the peer, or has waited for them
+ */
 export interface QueueEvent {
+  /**
+   * The connection that the stream is to be on
+   */
   connection: Connection
+
+  /**
+   * What was asked for, in the caller's order
+   */
   protocols: string[]
 }
 
@@ -191,10 +202,21 @@ export interface QueueEvent {
  * What is opened on which connection
  */
 export interface OpenEvent {
+  /**
+   * The connection that the stream is on
+   */
   connection: Connection
+
+  /**
+   * What is asked of the peer: those that libp2p negotiates, in their order, or else the
+   * one whose handshake the stream sends itself
+   */
   protocols: string[]
 }
 
+/**
+ * The events of a call that waits for the limits of its peer
+ */
 export type QueueEventType = 'stream-opener:queued' | 'stream-opener:dequeued'
 
 /**
@@ -215,6 +237,10 @@ export type StreamOpenerProgressEvents =
  * A method, so that a listener that only knows libp2p's events will do
  */
 interface ProgressOptions<Event> {
+  /**
+   * Called with what happens while the stream is opened: libp2p's own events, and
+   * those of `StreamOpenerProgressEvents`
+   */
   onProgress?(evt: Event): void
 }
 
@@ -224,6 +250,9 @@ interface ProgressOptions<Event> {
  */
 type ProgressOf<Options> = Options extends { onProgress?(evt: infer Event): void } ? Event : never
 
+/**
+ * Options that only a call has
+ */
 export interface PriorityOptions {
   /**
    * Among calls that wait for the same, those with a higher priority go first
@@ -249,6 +278,9 @@ export interface OpenStreamOnOptions extends Omit<NewStreamOptions, 'onProgress'
  * How things are with one peer
  */
 export interface PeerStatus {
+  /**
+   * Who it is
+   */
   peerId: PeerId
 
   /**
@@ -281,17 +313,60 @@ export type TransportName = 'tcp' | 'quic' | 'ws' | 'wss' | 'webtransport' | 'we
  * What the service needs of the node it is part of
  */
 export interface StreamOpenerComponents {
+  /**
+   * Finds the connection to a peer, or dials it
+   */
   connectionManager: ConnectionManager
+
+  /**
+   * Knows the limits of the protocols and their middleware, and has identify name the
+   * listener guard
+   */
   registrar: Registrar
+
+  /**
+   * Forgets what a peer turned out not to speak. With `resume` it keeps what the peer
+   * has said last.
+   */
   peerStore: PeerStore
+
+  /**
+   * Says when a connection is opened or closed, and what identify has found
+   */
   events: TypedEventTarget<Libp2pEvents>
+
+  /**
+   * Its logs are called `libp2p:stream-opener`
+   */
   logger: ComponentLogger
+
+  /**
+   * Counts what is opened, what fails, and what waits
+   */
   metrics?: Metrics
 
-  // what bulk streams are dialled with
+  /**
+   * The node itself, which no bulk stream leads to
+   */
   peerId: PeerId
+
+  /**
+   * Has the transports that bulk streams are dialled with
+   */
   transportManager: TransportManager
+
+  /**
+   * Makes connections of what bulk streams dial, and knows the muxers of the node
+   */
   upgrader: Upgrader
+
+  /**
+   * Is asked before anything is dialled for a bulk stream
+   */
   connectionGater: ConnectionGater
+
+  /**
+   * Finds addresses for bulk streams where there are none
+   */
   peerRouting: PeerRouting
 }

@@ -1,17 +1,18 @@
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { identify } from '@libp2p/identify'
 import { NEGOTIATION_TIMEOUT } from '../src/constants.ts'
-import { addressOf, connectIdentified, createOpenerNode, createStockNode, identified, stopNodes, TRANSPORTS } from './fixtures/nodes.ts'
-import { handleRaw } from './fixtures/raw-listener.ts'
-import { createRelay } from './fixtures/relay.ts'
-import { bytes, closed, ECHO, echo, exchange } from './fixtures/streams.ts'
-import type { OpenerServices } from './fixtures/nodes.ts'
+import { addressOf, connectIdentified, createOpenerNode, createStockNode, identified, stopNodes, TRANSPORTS } from './support/nodes.ts'
+import { handleRaw } from './support/raw-listener.ts'
+import { createRelay } from './support/relay.ts'
+import { bytes, closed, ECHO, echo, exchange } from './support/streams.ts'
+import type { OpenerServices } from './support/nodes.ts'
 import type { Connection, Libp2p, StreamMuxer, Stream } from '@libp2p/interface'
 
 let dialer: Libp2p<OpenerServices>
 let listener: Libp2p
 
 afterEach(async () => {
+  vi.useRealTimers()
   await stopNodes(dialer, listener)
 })
 
@@ -265,10 +266,13 @@ describe('a signal that gives the peer longer than the service does by itself', 
     const connection = await connectIdentified(dialer, listener, relay.addr)
 
     relay.hold()
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
     const stream = await dialer.services.streamOpener.newStreamOn(connection, ECHO, { signal: AbortSignal.timeout(25_000) })
     const answer = exchange(stream, bytes('hello'))
-    // what it waits for is that nothing happens for longer than the default
-    await new Promise(resolve => { setTimeout(resolve, NEGOTIATION_TIMEOUT + 500) })
+    // longer than the default, and nothing happens
+    vi.advanceTimersByTime(NEGOTIATION_TIMEOUT + 500)
+    await turns(10)
+    vi.useRealTimers()
     relay.release()
 
     expect(await answer).to.deep.equal(bytes('hello'))

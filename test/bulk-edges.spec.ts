@@ -4,14 +4,15 @@ import { pEvent } from 'p-event'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { BulkOpener } from '../src/bulk/bulk-opener.ts'
 import { Pace } from '../src/bulk/dial/pace.ts'
-import { PATIENCE, startBulkNodes, startSilentListener, works } from './fixtures/bulk-nodes.ts'
-import { addressOf, createOpenerNode, createStockNode, stopNodes } from './fixtures/nodes.ts'
-import { handleRaw } from './fixtures/raw-listener.ts'
-import { createSite, eventually, SITE_TRANSPORTS } from './fixtures/site.ts'
-import { ECHO, pattern } from './fixtures/streams.ts'
+import { PATIENCE, startBulkNodes, startSilentListener, works } from './support/bulk-nodes.ts'
+import { addressOf, createOpenerNode, createStockNode, stopNodes } from './support/nodes.ts'
+import { handleRaw } from './support/raw-listener.ts'
+import { rounds } from './support/rounds.ts'
+import { createSite, eventually, SITE_TRANSPORTS } from './support/site.ts'
+import { ECHO, pattern } from './support/streams.ts'
 import type { BulkSession, BulkSessionOptions, StreamOpener, StreamOpenerComponents } from '../src/index.ts'
-import type { OpenerServices } from './fixtures/nodes.ts'
-import type { Site } from './fixtures/site.ts'
+import type { OpenerServices } from './support/nodes.ts'
+import type { Site } from './support/site.ts'
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 
 let site: Site
@@ -299,7 +300,7 @@ describe('a connection that is lost as soon as it is there', () => {
 
 describe('a session that shares its dial', () => {
   it('leaves the connection to libp2p if it was dialled for a stream of its own as well', async () => {
-    for (let i = 0; i < 100; i++) {
+    for (let i = 0; i < rounds(100); i++) {
       const [first, second, { stream, connection }] = await Promise.all([
         openSession({ transport: 'tcp' }),
         openSession({ transport: 'tcp' }),

@@ -1,18 +1,20 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { sendBulk } from '../src/bulk/transfer/send-bulk.ts'
 import { BulkTransferError } from '../src/errors.ts'
-import { bytesOf, digestOf } from './fixtures/bulk-data.ts'
-import { FAST, forkBulkListener, PAUSE_UNTIL, SLOW } from './fixtures/bulk-listener.ts'
-import { createOpenerNode, stopNodes } from './fixtures/nodes.ts'
-import { cut } from './fixtures/site.ts'
-import { readAll } from './fixtures/streams.ts'
+import { bytesOf, digestOf } from './support/bulk-data.ts'
+import { FAST, forkBulkListener, PAUSE_UNTIL, SLOW } from './support/bulk-listener.ts'
+import { createOpenerNode, stopNodes } from './support/nodes.ts'
+import { rounds } from './support/rounds.ts'
+import { cut } from './support/site.ts'
+import { readAll } from './support/streams.ts'
 import type { BulkConnections, BulkSession, BulkStream } from '../src/bulk/index.ts'
-import type { BulkDigest } from './fixtures/bulk-data.ts'
-import type { BulkListener } from './fixtures/bulk-listener.ts'
-import type { OpenerServices, TransportName } from './fixtures/nodes.ts'
+import type { BulkDigest } from './support/bulk-data.ts'
+import type { BulkListener } from './support/bulk-listener.ts'
+import type { OpenerServices, TransportName } from './support/nodes.ts'
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 
-const GIGABYTE = 1024 * 1024 * 1024
+// of whole mebibytes, so that it can be divided
+const GIGABYTE = rounds(1024, 32) * 1024 * 1024
 
 /**
  * What may wait for a reader by default

@@ -2,14 +2,15 @@ import { stop } from '@libp2p/interface'
 import { pEvent } from 'p-event'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { transportOf } from '../src/index.ts'
-import { PATIENCE, startBulkNodes, works } from './fixtures/bulk-nodes.ts'
-import { connectIdentified } from './fixtures/nodes.ts'
-import { handleRaw } from './fixtures/raw-listener.ts'
-import { cut, eventually, SITE_TRANSPORTS } from './fixtures/site.ts'
-import { areReplaced, closed, ECHO, exchange, pattern, readAll, sendAll } from './fixtures/streams.ts'
+import { PATIENCE, startBulkNodes, works } from './support/bulk-nodes.ts'
+import { connectIdentified } from './support/nodes.ts'
+import { handleRaw } from './support/raw-listener.ts'
+import { rounds } from './support/rounds.ts'
+import { cut, eventually, SITE_TRANSPORTS } from './support/site.ts'
+import { areReplaced, closed, ECHO, exchange, pattern, readAll, sendAll } from './support/streams.ts'
 import type { BulkSession, BulkSessionOptions, BulkStream, StreamOpener } from '../src/index.ts'
-import type { NodeInit, OpenerServices } from './fixtures/nodes.ts'
-import type { Site, SiteTransport } from './fixtures/site.ts'
+import type { NodeInit, OpenerServices } from './support/nodes.ts'
+import type { Site, SiteTransport } from './support/site.ts'
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 
 const SIZE = 256 * 1024
@@ -512,8 +513,8 @@ describe('the end of a session', () => {
     await expect(openSession()).rejects.toMatchObject({ name: 'NotStartedError' })
   })
 
-  it('leaves nothing behind, hundreds of times', async () => {
-    for (let i = 0; i < 200; i++) {
+  it('leaves nothing behind, again and again', async () => {
+    for (let i = 0; i < rounds(200); i++) {
       const transport = SITE_TRANSPORTS[i % 3] as SiteTransport
       const session = await openSession({ transport })
       const streams = await openMany(session, 3)

@@ -4,14 +4,15 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { pEvent } from 'p-event'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { TransportUnavailableError, transportOf } from '../src/index.ts'
-import { PATIENCE, startBulkNodes, startSilentListener } from './fixtures/bulk-nodes.ts'
-import { createOpenerNode, createStockNode, stopNodes } from './fixtures/nodes.ts'
-import { handleRaw } from './fixtures/raw-listener.ts'
-import { connectionsBetween, cut, createRefusingAddress, createSite, eventually, SITE_TRANSPORTS } from './fixtures/site.ts'
-import { ECHO, exchange, pattern } from './fixtures/streams.ts'
+import { PATIENCE, startBulkNodes, startSilentListener } from './support/bulk-nodes.ts'
+import { createOpenerNode, createStockNode, stopNodes } from './support/nodes.ts'
+import { handleRaw } from './support/raw-listener.ts'
+import { rounds } from './support/rounds.ts'
+import { connectionsBetween, cut, createRefusingAddress, createSite, eventually, SITE_TRANSPORTS } from './support/site.ts'
+import { ECHO, exchange, pattern } from './support/streams.ts'
 import type { BulkStream, BulkStreamOptions, StreamOpener } from '../src/index.ts'
-import type { OpenerServices } from './fixtures/nodes.ts'
-import type { Site, SiteTransport } from './fixtures/site.ts'
+import type { OpenerServices } from './support/nodes.ts'
+import type { Site, SiteTransport } from './support/site.ts'
 import type { Connection, ConnectionGater, Libp2p, PeerId } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 
@@ -144,7 +145,7 @@ describe('the transport of a bulk stream', () => {
     const { relays } = site
     const openOn = async (transport: SiteTransport): Promise<BulkStream> => open(site.addrs, { transport, fallback: 'none' })
 
-    for (let i = 0; i < 200; i++) {
+    for (let i = 0; i < rounds(200); i++) {
       const transport = SITE_TRANSPORTS[i % 3] ?? 'tcp'
       const others = SITE_TRANSPORTS.filter(name => name !== transport)
 
@@ -490,11 +491,11 @@ describe('a bulk stream that is aborted', () => {
     await nothingIsLeft()
   })
 
-  it.each(SITE_TRANSPORTS)('leaves nothing behind at any time, hundreds of times, over %s', async transport => {
+  it.each(SITE_TRANSPORTS)('leaves nothing behind at any time, again and again, over %s', async transport => {
     const { addr } = site.relays[transport]
     const isAlone = (): boolean => dialer.getConnections().length === 0
 
-    for (let i = 0; i < 100; i++) {
+    for (let i = 0; i < rounds(100, 4); i++) {
       const opened = await Promise.allSettled([3, 7, 11].map(async prime => {
         const controller = new AbortController()
         const opening = open(addr, { signal: controller.signal, transport, force: i % 5 === 0 })

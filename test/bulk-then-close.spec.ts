@@ -3,10 +3,10 @@
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { receiveBulk, sendBulk } from '../src/index.ts'
-import { bytesOf, digestOf } from './fixtures/bulk-data.ts'
-import { addressOf, createOpenerNode, createStockNode, stopNodes, TRANSPORTS } from './fixtures/nodes.ts'
+import { bytesOf, digestOf } from './support/bulk-data.ts'
+import { addressOf, createOpenerNode, createStockNode, stopNodes, TRANSPORTS } from './support/nodes.ts'
 import type { BulkStream } from '../src/index.ts'
-import type { OpenerServices, TransportName } from './fixtures/nodes.ts'
+import type { OpenerServices, TransportName } from './support/nodes.ts'
 import type { Libp2p } from '@libp2p/interface'
 
 const BULK = '/bulk/1.0.0'

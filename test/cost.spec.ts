@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { encodeHandshake } from '../src/negotiation/multistream-select.ts'
-import { connectIdentified, createOpenerNode, createStockNode, stopNodes } from './fixtures/nodes.ts'
-import { bytes, ECHO, echo, exchange } from './fixtures/streams.ts'
-import type { OpenerServices } from './fixtures/nodes.ts'
+import { connectIdentified, createOpenerNode, createStockNode, stopNodes } from './support/nodes.ts'
+import { bytes, ECHO, echo, exchange } from './support/streams.ts'
+import type { OpenerServices } from './support/nodes.ts'
 import type { Libp2p, MessageStream, StreamMuxer } from '@libp2p/interface'
 
 /**

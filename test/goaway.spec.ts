@@ -1,8 +1,9 @@
 import { pEvent } from 'p-event'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { addressOf, connectIdentified, createOpenerNode, createStockNode, stopNodes } from './fixtures/nodes.ts'
-import { bytes, ECHO, echo, exchange } from './fixtures/streams.ts'
-import type { OpenerServices } from './fixtures/nodes.ts'
+import { addressOf, connectIdentified, createOpenerNode, createStockNode, stopNodes } from './support/nodes.ts'
+import { rounds } from './support/rounds.ts'
+import { bytes, ECHO, echo, exchange } from './support/streams.ts'
+import type { OpenerServices } from './support/nodes.ts'
 import type { Connection, Libp2p, StreamMuxer } from '@libp2p/interface'
 
 type WithMuxer = Connection & { muxer: StreamMuxer & { sendGoAway(reason: number): void } }
@@ -80,7 +81,7 @@ describe('a peer that closes the muxer and leaves the connection open', () => {
     const { streamOpener } = dialer.services
     let most = 0
 
-    for (let i = 0; i < 60; i++) {
+    for (let i = 0; i < rounds(60, 4); i++) {
       for (const connection of dialer.getConnections(listener.peerId).filter(({ status }) => status === 'open')) {
         await goAway(connection)
       }

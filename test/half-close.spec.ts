@@ -1,14 +1,15 @@
 import { pEvent } from 'p-event'
 import { afterEach, describe, expect, it } from 'vitest'
-import { forkListener } from './fixtures/fork-listener.ts'
-import { createOpenerNode, SOCKET_TRANSPORTS, stopNodes } from './fixtures/nodes.ts'
-import { SINK } from './fixtures/stock-listener.ts'
-import { bytes, replacedMethods } from './fixtures/streams.ts'
-import type { ForkedListener } from './fixtures/fork-listener.ts'
-import type { OpenerServices } from './fixtures/nodes.ts'
+import { forkListener } from './support/fork-listener.ts'
+import { createOpenerNode, SOCKET_TRANSPORTS, stopNodes } from './support/nodes.ts'
+import { rounds } from './support/rounds.ts'
+import { SINK } from './support/stock-listener.ts'
+import { bytes, replacedMethods } from './support/streams.ts'
+import type { ForkedListener } from './support/fork-listener.ts'
+import type { OpenerServices } from './support/nodes.ts'
 import type { Connection, Libp2p } from '@libp2p/interface'
 
-const STREAMS = 2_000
+const STREAMS = rounds(2_000)
 
 let dialer: Libp2p<OpenerServices> | undefined
 let listener: ForkedListener | undefined

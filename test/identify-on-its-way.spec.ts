@@ -1,11 +1,12 @@
 import { identify } from '@libp2p/identify'
 import { afterEach, describe, expect, it } from 'vitest'
-import { addressOf, createOpenerNode, createStockNode, identified, SOCKET_TRANSPORTS, stopNodes, TRANSPORTS } from './fixtures/nodes.ts'
-import { handleRaw, echoOf, message } from './fixtures/raw-listener.ts'
-import { createRelay } from './fixtures/relay.ts'
-import { bytes, ECHO, echo, exchange, readAll } from './fixtures/streams.ts'
-import type { OpenerServices } from './fixtures/nodes.ts'
-import type { Relay } from './fixtures/relay.ts'
+import { addressOf, createOpenerNode, createStockNode, identified, SOCKET_TRANSPORTS, stopNodes, TRANSPORTS } from './support/nodes.ts'
+import { handleRaw, echoOf, message } from './support/raw-listener.ts'
+import { createRelay } from './support/relay.ts'
+import { rounds } from './support/rounds.ts'
+import { bytes, ECHO, echo, exchange, readAll } from './support/streams.ts'
+import type { OpenerServices } from './support/nodes.ts'
+import type { Relay } from './support/relay.ts'
 import type { Libp2p, Stream, StreamMuxer } from '@libp2p/interface'
 
 const IDENTIFY = '/ipfs/id/1.0.0'
@@ -206,7 +207,7 @@ describe.each(TRANSPORTS)('the first stream straight after the dial over %s', tr
     listener = await createStockNode(transport)
     await listener.handle(ECHO, echo)
 
-    for (let i = 0; i < 100; i++) {
+    for (let i = 0; i < rounds(100); i++) {
       const stream = await dialer.services.streamOpener.newStream(addressOf(listener), protocols)
       expect(stream.protocol).to.equal(ECHO)
       expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))

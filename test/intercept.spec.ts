@@ -15,17 +15,19 @@ import { Registry } from 'prom-client'
 import { toString } from 'uint8arrays/to-string'
 import { afterEach, describe, expect, it } from 'vitest'
 import { streamOpener } from '../src/index.ts'
-import { addressOf, connectIdentified, createStockNode, identified } from './fixtures/nodes.ts'
-import { echoOf, handleRaw } from './fixtures/raw-listener.ts'
-import { publicTcp } from './fixtures/third-party.ts'
-import { bytes, ECHO, echo, exchange, pattern } from './fixtures/streams.ts'
-import type { NodeInit, TransportName } from './fixtures/nodes.ts'
+import { addressOf, connectIdentified, createStockNode, identified } from './support/nodes.ts'
+import { echoOf, handleRaw } from './support/raw-listener.ts'
+import { rounds } from './support/rounds.ts'
+import { publicTcp } from './support/third-party.ts'
+import { bytes, ECHO, echo, exchange, pattern } from './support/streams.ts'
+import type { NodeInit, TransportName } from './support/nodes.ts'
 import type { StreamOpenerInit } from '../src/index.ts'
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 import type { AddressManager, ConnectionManager, TransportManager } from '@libp2p/interface-internal'
 import type { Multiaddr } from '@multiformats/multiaddr'
 
 const IDENTIFY = '/ipfs/id/1.0.0'
+const DHT_NODES = rounds(20, 2)
 const OTHER = '/other/1.0.0'
 
 interface Components {
@@ -201,8 +203,8 @@ describe.each(STREAM_TRANSPORTS)('over %s', transport => {
 })
 
 describe.each(WITHOUT_AND_WITH)('on nodes %s intercept', (_, intercepts) => {
-  it('kad-dht puts, gets and finds peers over 20 nodes', async () => {
-    const network = await Promise.all(Array.from({ length: 20 }, async () => createNode(interceptIf(intercepts), 'tcp', {
+  it(`kad-dht puts, gets and finds peers over ${DHT_NODES} nodes`, async () => {
+    const network = await Promise.all(Array.from({ length: DHT_NODES }, async () => createNode(interceptIf(intercepts), 'tcp', {
       services: {
         ping: ping(),
         dht: kadDHT({
@@ -231,7 +233,7 @@ describe.each(WITHOUT_AND_WITH)('on nodes %s intercept', (_, intercepts) => {
     }
 
     await Promise.all([
-      until(first.services.dht.routingTable, 'peer:add', () => first.services.dht.routingTable.size === 19),
+      until(first.services.dht.routingTable, 'peer:add', () => first.services.dht.routingTable.size === others.length),
       ...others.map(async ({ services: { dht: { routingTable } } }) => until(routingTable, 'peer:add', () => routingTable.size > 0))
     ])
 

@@ -5,7 +5,8 @@ import { describe, it } from 'vitest'
 import { takeNote } from './like-stock/arrivals.ts'
 import { expectAsOftenAsStock } from './like-stock/expect.ts'
 import { GOODBYES, roundsOver, sayGoodbye } from './like-stock/goodbyes.ts'
-import { useWorld, WORLDS } from './like-stock/world.ts'
+import { placeOf, useWorld, WORLDS } from './like-stock/world.ts'
+import { sampled } from './support/rounds.ts'
 
 const NOTE = 'takes note'
 
@@ -13,7 +14,7 @@ describe.each(WORLDS)('over %s with %s, the last message of a program', (transpo
   const world = useWorld(transport, muxer, { [NOTE]: takeNote })
 
   // mplex has no end of its own that could come too early
-  it.each(GOODBYES.filter(([, end]) => muxer === 'yamux' || end === 'connection.close()'))('that %s, followed by %s, arrives', async (...goodbye) => {
+  it.each(sampled(GOODBYES.filter(([, end]) => muxer === 'yamux' || end === 'connection.close()'), placeOf(transport, muxer)))('that %s, followed by %s, arrives', async (...goodbye) => {
     await expectAsOftenAsStock(world(), roundsOver(transport), async (side, round) => sayGoodbye(side, NOTE, round, goodbye))
   })
 })

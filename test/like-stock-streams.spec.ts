@@ -6,7 +6,8 @@ import { describe, it } from 'vitest'
 import { ADDED, choose, chooseUnidentified, DROPPED, FEW_ORDERS, ORDERS, reconnect, speak, SUBSETS, UNIDENTIFIED } from './like-stock/choices.ts'
 import { expectLikeStock, expectOf } from './like-stock/expect.ts'
 import { isJoined, PAUSES, takeMessages, writeMessages, writeWhileHeld } from './like-stock/messages.ts'
-import { useWorld, WORLDS } from './like-stock/world.ts'
+import { placeOf, useWorld, WORLDS } from './like-stock/world.ts'
+import { sampled } from './support/rounds.ts'
 
 const MESSAGES = 'takes messages'
 
@@ -42,7 +43,7 @@ describe.each(WORLDS.slice(0, 2))('over %s with %s, of several protocols a progr
   it.each(SUBSETS)('from a listener that speaks $speaks', async ({ speaks }) => {
     await speak(world(), speaks)
 
-    for (const order of ORDERS) {
+    for (const order of sampled(ORDERS, placeOf(transport, muxer) + speaks.length)) {
       await expectLikeStock(world(), [`${order}`], { run: async side => choose(side, order) })
     }
   })
@@ -75,7 +76,7 @@ describe.each(WORLDS.slice(0, 2))('over %s with %s, of several protocols a progr
     await reconnect(world(), [])
     await speak(world(), speaks)
 
-    for (const order of [...ORDERS, ...ORDERS.map(order => order.slice(0, 1))]) {
+    for (const order of sampled([...ORDERS, ...ORDERS.map(order => order.slice(0, 1))], placeOf(transport, muxer) + speaks.length)) {
       await expectLikeStock(world(), [`${order}`], {
         prepare: async () => {},
         run: async side => choose(side, order, { negotiateFully: true })

@@ -10,7 +10,8 @@ import { closeWhileHeld, WRITES } from './like-stock/close.ts'
 import { closeThenListen, closeThenRead, isTooLate, STARTS } from './like-stock/close-then-read.ts'
 import { expectLikeStock } from './like-stock/expect.ts'
 import { READERS } from './like-stock/readers.ts'
-import { useWorld, WORLDS } from './like-stock/world.ts'
+import { placeOf, useWorld, WORLDS } from './like-stock/world.ts'
+import { sampled } from './support/rounds.ts'
 
 /**
  * The protocol of a listener that takes note of what arrives
@@ -27,7 +28,7 @@ describe.each(WORLDS)('over %s with %s, a program that closes its end first', (t
   const world = useWorld(transport, muxer, { ...ANSWERS, ...ANSWERS_ELSEWHERE, [NOTE]: takeNote })
 
   describe.each(Object.keys(ANSWERS))('and reads then what a listener sends that %s', answer => {
-    it.each(Object.entries(READERS))('with %s', async (reader, read) => {
+    it.each(sampled(Object.entries(READERS), placeOf(transport, muxer) + Object.keys(ANSWERS).indexOf(answer)))('with %s', async (reader, read) => {
       await expectLikeStock(world(), Object.keys(STARTS), {
         run: async (side, start) => closeThenRead(side, answer, read, start),
         skips: isTooLate,

@@ -1,13 +1,14 @@
 import fc from 'fast-check'
 import { pEvent } from 'p-event'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { forkListener } from './fixtures/fork-listener.ts'
-import { addressOf, connectIdentified, createOpenerNode, createStockNode, SOCKET_TRANSPORTS, stopNodes } from './fixtures/nodes.ts'
-import { handleRaw, message } from './fixtures/raw-listener.ts'
-import { bytes, closed, ECHO, echo, exchange } from './fixtures/streams.ts'
+import { forkListener } from './support/fork-listener.ts'
+import { addressOf, connectIdentified, createOpenerNode, createStockNode, SOCKET_TRANSPORTS, stopNodes } from './support/nodes.ts'
+import { handleRaw, message } from './support/raw-listener.ts'
+import { rounds } from './support/rounds.ts'
+import { bytes, closed, ECHO, echo, exchange } from './support/streams.ts'
 import type { StreamOpenerInit } from '../src/index.ts'
-import type { ForkedListener } from './fixtures/fork-listener.ts'
-import type { OpenerServices } from './fixtures/nodes.ts'
+import type { ForkedListener } from './support/fork-listener.ts'
+import type { OpenerServices } from './support/nodes.ts'
 import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface'
 import type { Registrar } from '@libp2p/interface-internal'
 
@@ -83,7 +84,7 @@ describe.each(SOCKET_TRANSPORTS)('a burst of streams over %s, with every default
     await forked.stop()
   })
 
-  it.each([500, 5_000])('%d at once all succeed, in the order of asking, 32 at a time', async count => {
+  it.each([rounds(500), rounds(5_000)])('%d at once all succeed, in the order of asking, 32 at a time', async count => {
     dialer = await createOpenerNode()
     const [connection] = await Promise.all([dialer.dial(forked.addr), pEvent(dialer as any, 'peer:identify')])
     const served: number[] = []
@@ -107,10 +108,10 @@ describe.each(SOCKET_TRANSPORTS)('a burst of streams over %s, with every default
     expect(dialer.services.streamOpener.status(connection.remotePeer)).to.include(NOTHING)
   })
 
-  it('200 straight after the dial all succeed, a hundred times', async () => {
+  it('200 straight after the dial all succeed, again and again', async () => {
     const { addr } = forked
 
-    for (let i = 0; i < 100; i++) {
+    for (let i = 0; i < rounds(100, 20); i++) {
       const node = dialer = await createOpenerNode()
 
       // nobody waits for identify, so the listener may still be setting up
@@ -664,7 +665,7 @@ describe.each(SOCKET_TRANSPORTS)('whatever happens over %s', transport => {
       expect(calls.every(({ settled }) => settled === 1)).to.equal(true)
       expect(status()).to.deep.equal(NOTHING)
       expect(dialer.getConnections().flatMap(connection => [...outbound(connection, ECHO), ...outbound(connection, '/other/1.0.0')])).to.deep.equal([])
-    }), { numRuns: 150, endOnFailure: true })
+    }), { numRuns: rounds(150, 3), endOnFailure: true })
 
     expect([...outcomes.keys()]).to.include.members(['opened', 'AbortError'])
   })

@@ -2,14 +2,17 @@ import { pEvent } from 'p-event'
 import { afterEach, describe, expect, it } from 'vitest'
 import { LISTENER_GUARD_PROTOCOL } from '../src/constants.ts'
 import { streamOpener } from '../src/index.ts'
-import { forkListener } from './fixtures/fork-listener.ts'
-import { addressOf, connectIdentified, createOpenerNode, createStockNode, SOCKET_TRANSPORTS, stopNodes, TRANSPORTS } from './fixtures/nodes.ts'
-import { createRelay } from './fixtures/relay.ts'
-import { bytes, ECHO, echo, exchange, HANDLER_STYLES, readAll, replacedMethods } from './fixtures/streams.ts'
-import type { ForkedListener } from './fixtures/fork-listener.ts'
-import type { OpenerServices, TransportName } from './fixtures/nodes.ts'
-import type { Relay } from './fixtures/relay.ts'
+import { forkListener } from './support/fork-listener.ts'
+import { addressOf, connectIdentified, createOpenerNode, createStockNode, SOCKET_TRANSPORTS, stopNodes, TRANSPORTS } from './support/nodes.ts'
+import { createRelay } from './support/relay.ts'
+import { rounds } from './support/rounds.ts'
+import { bytes, ECHO, echo, exchange, HANDLER_STYLES, readAll, replacedMethods } from './support/streams.ts'
+import type { ForkedListener } from './support/fork-listener.ts'
+import type { OpenerServices, TransportName } from './support/nodes.ts'
+import type { Relay } from './support/relay.ts'
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
+
+const REQUESTS = rounds(10_000)
 
 let dialer: Libp2p<OpenerServices>
 let listener: Libp2p | undefined
@@ -28,12 +31,12 @@ async function createGuardedNode (transport: TransportName, listenerGuard = true
 }
 
 describe.each(SOCKET_TRANSPORTS)('requests to a guarded listener in another process over %s, their end in the first flight', transport => {
-  it('are all answered, 10,000 of them, 50 at a time, whatever the style of the handler', async () => {
+  it(`are all answered, ${REQUESTS} of them, 50 at a time, whatever the style of the handler`, async () => {
     dialer = await createOpenerNode()
     forked = await forkListener(transport, 'guarded')
     const [connection] = await Promise.all([dialer.dial(forked.addr), pEvent(dialer as any, 'peer:identify')])
     const styles = Object.keys(HANDLER_STYLES)
-    let left = 10_000
+    let left = REQUESTS
     let answered = 0
 
     await Promise.all(Array.from({ length: 50 }, async () => {
@@ -48,7 +51,7 @@ describe.each(SOCKET_TRANSPORTS)('requests to a guarded listener in another proc
       }
     }))
 
-    expect(answered).to.equal(10_000)
+    expect(answered).to.equal(REQUESTS)
     expect(connection.streams.filter(({ direction }) => direction === 'outbound')).to.deep.equal([])
   })
 })

@@ -1,11 +1,11 @@
 import { prometheusMetrics } from '@libp2p/prometheus-metrics'
 import { Registry } from 'prom-client'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { addressOf, connectIdentified, createOpenerNode, createStockNode, stopNodes, TRANSPORTS } from './fixtures/nodes.ts'
-import { handleRaw, message } from './fixtures/raw-listener.ts'
-import { bytes, closed, ECHO, echo, exchange } from './fixtures/streams.ts'
+import { addressOf, connectIdentified, createOpenerNode, createStockNode, stopNodes, TRANSPORTS } from './support/nodes.ts'
+import { handleRaw, message } from './support/raw-listener.ts'
+import { bytes, closed, ECHO, echo, exchange } from './support/streams.ts'
 import type { StreamOpenerInit } from '../src/index.ts'
-import type { OpenerServices, TransportName } from './fixtures/nodes.ts'
+import type { OpenerServices, TransportName } from './support/nodes.ts'
 import type { Libp2p, Logger } from '@libp2p/interface'
 
 let dialer: Libp2p<OpenerServices>

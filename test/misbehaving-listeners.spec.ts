@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { connectIdentified, createOpenerNode, createStockNode, stopNodes, TRANSPORTS } from './fixtures/nodes.ts'
-import { echoOf, handleRaw, message } from './fixtures/raw-listener.ts'
-import { bytes, closed, ECHO, echo, exchange, readAll, replacedMethods } from './fixtures/streams.ts'
-import type { OpenerServices } from './fixtures/nodes.ts'
+import { connectIdentified, createOpenerNode, createStockNode, stopNodes, TRANSPORTS } from './support/nodes.ts'
+import { echoOf, handleRaw, message } from './support/raw-listener.ts'
+import { bytes, closed, ECHO, echo, exchange, readAll, replacedMethods } from './support/streams.ts'
+import type { OpenerServices } from './support/nodes.ts'
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 
 const HEADER = message('/multistream/1.0.0\n')
@@ -244,5 +244,15 @@ describe.each(TRANSPORTS)('a listener over %s', transport => {
     const { error } = await closed(stream)
     expect(error).to.have.property('name', 'ProtocolError')
     expect(stream.readBufferLength).to.equal(0)
+  })
+
+  it('that is silent does not keep its connection from being closed, as with stock', async () => {
+    play = () => {}
+
+    const stream = await openTrusting()
+    stream.send(bytes('request'))
+    await connection.close()
+    expect(connection.status).to.equal('closed')
+    expect(stream.status).to.not.equal('open')
   })
 })

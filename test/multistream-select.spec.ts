@@ -1,7 +1,7 @@
 import { Uint8ArrayList } from 'uint8arraylist'
 import { describe, expect, it } from 'vitest'
 import { encodeHandshake, takeMessage } from '../src/negotiation/multistream-select.ts'
-import { bytes } from './fixtures/streams.ts'
+import { bytes } from './support/streams.ts'
 
 describe('the handshake', () => {
   it('is what multistream-select 1.0 says', () => {

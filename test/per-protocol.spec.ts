@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { connectIdentified, createOpenerNode, createStockNode, stopNodes } from './fixtures/nodes.ts'
-import { bytes, closed, echo, exchange, replacedMethods } from './fixtures/streams.ts'
+import { connectIdentified, createOpenerNode, createStockNode, stopNodes } from './support/nodes.ts'
+import { bytes, closed, echo, exchange, replacedMethods } from './support/streams.ts'
 import type { StreamOpenerInit } from '../src/index.ts'
-import type { OpenerServices } from './fixtures/nodes.ts'
+import type { OpenerServices } from './support/nodes.ts'
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 
 const ONE = '/one/1.0.0'

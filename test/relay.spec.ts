@@ -3,8 +3,8 @@ import { connect, createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { multiaddr } from '@multiformats/multiaddr'
 import { expect, it } from 'vitest'
-import { createRelay } from './fixtures/relay.ts'
-import { pattern } from './fixtures/streams.ts'
+import { createRelay } from './support/relay.ts'
+import { pattern } from './support/streams.ts'
 import type { AddressInfo } from 'node:net'
 
 it('passes on what is behind a lost chunk after it, also if that holds another one', async () => {

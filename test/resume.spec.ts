@@ -2,9 +2,9 @@ import { identify } from '@libp2p/identify'
 import { MemoryDatastore } from 'datastore-core'
 import { pEvent } from 'p-event'
 import { afterEach, describe, expect, it } from 'vitest'
-import { addressOf, connectIdentified, createOpenerNode, createStockNode, stopNodes, TRANSPORTS } from './fixtures/nodes.ts'
-import { bytes, closed, ECHO, echo, exchange, replacedMethods } from './fixtures/streams.ts'
-import type { OpenerServices } from './fixtures/nodes.ts'
+import { addressOf, connectIdentified, createOpenerNode, createStockNode, stopNodes, TRANSPORTS } from './support/nodes.ts'
+import { bytes, closed, ECHO, echo, exchange, replacedMethods } from './support/streams.ts'
+import type { OpenerServices } from './support/nodes.ts'
 import type { Connection, Libp2p, Startable } from '@libp2p/interface'
 
 let dialer: Libp2p<OpenerServices>

@@ -2,9 +2,10 @@ import { pipe } from 'it-pipe'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { byteStream } from '@libp2p/utils'
 import { Uint8ArrayList } from 'uint8arraylist'
-import { addressOf, connectIdentified, createOpenerNode, createStockNode, identified, stopNodes, TRANSPORTS } from './fixtures/nodes.ts'
-import { bytes, closed, ECHO, echo, exchange, pattern, readAll, replacedMethods, sendAll } from './fixtures/streams.ts'
-import type { OpenerServices } from './fixtures/nodes.ts'
+import { addressOf, connectIdentified, createOpenerNode, createStockNode, identified, stopNodes, TRANSPORTS } from './support/nodes.ts'
+import { rounds } from './support/rounds.ts'
+import { bytes, closed, ECHO, echo, exchange, pattern, readAll, replacedMethods, sendAll } from './support/streams.ts'
+import type { OpenerServices } from './support/nodes.ts'
 import type { Libp2p, Stream, StreamMessageEvent } from '@libp2p/interface'
 
 const SPEAK_FIRST = '/speak-first/1.0.0'
@@ -18,13 +19,13 @@ const SOURCE = '/source/1.0.0'
 const ABORTED_ROUNDS = 50
 
 /**
- * Runs it hundreds of times, many at once
+ * Runs it again and again, many at once
  */
-async function repeat (fn: (round: number) => Promise<void>, rounds = 200, concurrency = 10): Promise<void> {
+async function repeat (fn: (round: number) => Promise<void>, times = rounds(200, 4), concurrency = 10): Promise<void> {
   let next = 0
 
   await Promise.all(Array.from({ length: concurrency }, async () => {
-    while (next < rounds) {
+    while (next < times) {
       await fn(next++)
     }
   }))

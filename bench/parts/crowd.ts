@@ -3,8 +3,8 @@
  * of idle streams be open
  */
 import { yamux } from '@libp2p/yamux'
-import { addressOf, createStockNode } from '../../test/fixtures/nodes.ts'
-import { ECHO } from '../../test/fixtures/streams.ts'
+import { addressOf, createStockNode } from '../../test/support/nodes.ts'
+import { ECHO } from '../../test/support/streams.ts'
 import { ready } from './child.ts'
 import { echo } from './echo.ts'
 import { IDLE, MANY_STREAMS } from './idle.ts'

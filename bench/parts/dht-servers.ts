@@ -5,13 +5,13 @@
  */
 import { createServer } from 'node:net'
 import { multiaddr } from '@multiformats/multiaddr'
-import { addressOf, createStockNode } from '../../test/fixtures/nodes.ts'
-import { createRelay } from '../../test/fixtures/relay.ts'
+import { addressOf, createStockNode } from '../../test/support/nodes.ts'
+import { createRelay } from '../../test/support/relay.ts'
 import { ready } from './child.ts'
 import { connectAll } from './connect-all.ts'
 import { dhtServices } from './dht.ts'
 import type { DHTServices } from './dht.ts'
-import type { Relay } from '../../test/fixtures/relay.ts'
+import type { Relay } from '../../test/support/relay.ts'
 import type { Libp2p } from '@libp2p/interface'
 import type { AddressInfo } from 'node:net'
 

@@ -1,6 +1,6 @@
-import { isBuilt } from '../../test/interop/peers.ts'
-import { startPeer } from '../../test/interop/peer-process.ts'
-import { ECHO } from '../../test/fixtures/streams.ts'
+import { isBuilt } from '../../test/support/peers.ts'
+import { startPeer } from '../../test/support/peer-process.ts'
+import { ECHO } from '../../test/support/streams.ts'
 import type { InterleaveInit } from './interleave.ts'
 import type { Multiaddr } from '@multiformats/multiaddr'
 

@@ -1,5 +1,5 @@
-import { startPeer } from '../../test/interop/peer-process.ts'
-import { isBuilt } from '../../test/interop/peers.ts'
+import { startPeer } from '../../test/support/peer-process.ts'
+import { isBuilt } from '../../test/support/peers.ts'
 import { createLinks } from './links.ts'
 import { readAddresses } from './with-listener.ts'
 import type { Addresses } from './round-trips.ts'

@@ -1,7 +1,7 @@
-import { createRelay } from '../../test/fixtures/relay.ts'
+import { createRelay } from '../../test/support/relay.ts'
 import { ROUND_TRIPS } from './round-trips.ts'
 import type { Addresses } from './round-trips.ts'
-import type { Relay } from '../../test/fixtures/relay.ts'
+import type { Relay } from '../../test/support/relay.ts'
 import type { Multiaddr } from '@multiformats/multiaddr'
 
 /**

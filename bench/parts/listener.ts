@@ -3,13 +3,13 @@
  * unless it is to guard its handlers, on loopback and behind links
  */
 import { streamOpener } from '../../src/index.ts'
-import { addressOf, createStockNode } from '../../test/fixtures/nodes.ts'
-import { ECHO } from '../../test/fixtures/streams.ts'
+import { addressOf, createStockNode } from '../../test/support/nodes.ts'
+import { ECHO } from '../../test/support/streams.ts'
 import { ready } from './child.ts'
 import { echo } from './echo.ts'
 import { createLinks } from './links.ts'
 import { answerAtEnd, REQUEST_RESPONSE } from './request-response.ts'
-import type { TransportName } from '../../test/fixtures/nodes.ts'
+import type { TransportName } from '../../test/support/nodes.ts'
 
 const [transport, kind] = process.argv.slice(2)
 

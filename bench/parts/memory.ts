@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { streamOpener } from '../../src/index.ts'
-import { collectGarbage } from './gc.ts'
+import { collectGarbage } from '../../test/support/gc.ts'
 import type { StreamOpener, StreamOpenerComponents } from '../../src/index.ts'
 import type { Connection, IdentifyResult, Libp2p, Startable } from '@libp2p/interface'
 

@@ -1,5 +1,5 @@
 import { byteStream } from '@libp2p/utils'
-import { pattern } from '../../test/fixtures/streams.ts'
+import { pattern } from '../../test/support/streams.ts'
 import type { Stream } from '@libp2p/interface'
 
 /**

@@ -1,6 +1,6 @@
-import { exchange } from './exchange.ts'
+import { exchange } from '../../test/support/exchange.ts'
 import { summarise } from './statistics.ts'
-import type { Ending } from './exchange.ts'
+import type { Ending } from '../../test/support/exchange.ts'
 import type { Summary } from './statistics.ts'
 import type { Stream } from '@libp2p/interface'
 

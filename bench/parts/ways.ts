@@ -2,9 +2,9 @@
  * The ways in which a stream can be opened. Each sample makes sure that it was
  * opened in the way that it is a sample of.
  */
-import { timeEcho, timeExchange } from './exchange.ts'
+import { timeEcho, timeExchange } from '../../test/support/exchange.ts'
 import { dialIdentified, withConnection, withDialer } from './with-dialer.ts'
-import type { Timing } from './exchange.ts'
+import type { Timing } from '../../test/support/exchange.ts'
 import type { Dialer } from './with-dialer.ts'
 import type { Connection, Stream } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'

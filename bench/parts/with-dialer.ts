@@ -1,7 +1,7 @@
 import { pEvent } from 'p-event'
-import { createOpenerNode } from '../../test/fixtures/nodes.ts'
+import { createOpenerNode } from '../../test/support/nodes.ts'
 import type { StreamOpenerInit } from '../../src/index.ts'
-import type { NodeInit, OpenerServices } from '../../test/fixtures/nodes.ts'
+import type { NodeInit, OpenerServices } from '../../test/support/nodes.ts'
 import type { Connection, Libp2p } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 

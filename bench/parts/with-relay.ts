@@ -1,5 +1,5 @@
-import { createRelay } from '../../test/fixtures/relay.ts'
-import type { Relay, RelayInit } from '../../test/fixtures/relay.ts'
+import { createRelay } from '../../test/support/relay.ts'
+import type { Relay, RelayInit } from '../../test/support/relay.ts'
 import type { Multiaddr } from '@multiformats/multiaddr'
 
 /**

@@ -1,5 +1,5 @@
-import { ECHO } from '../../test/fixtures/streams.ts'
-import { timeExchange } from '../parts/exchange.ts'
+import { ECHO } from '../../test/support/streams.ts'
+import { timeExchange } from '../../test/support/exchange.ts'
 import { interleave } from '../parts/interleave.ts'
 import { print } from '../parts/print.ts'
 import { ratioOf } from '../parts/statistics.ts'

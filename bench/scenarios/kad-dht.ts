@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { fromString } from 'uint8arrays/from-string'
-import { createOpenerNode, createStockNode } from '../../test/fixtures/nodes.ts'
+import { createOpenerNode, createStockNode } from '../../test/support/nodes.ts'
 import { connectAll } from '../parts/connect-all.ts'
 import { dhtServices } from '../parts/dht.ts'
 import { interleave } from '../parts/interleave.ts'

@@ -1,6 +1,6 @@
 import { median, quantile } from 'simple-statistics'
-import { ECHO } from '../../test/fixtures/streams.ts'
-import { timeEcho, timeExchange } from '../parts/exchange.ts'
+import { ECHO } from '../../test/support/streams.ts'
+import { timeEcho, timeExchange } from '../../test/support/exchange.ts'
 import { interleave } from '../parts/interleave.ts'
 import { openersOf } from '../parts/openers.ts'
 import { print } from '../parts/print.ts'

@@ -1,5 +1,5 @@
 import { sum } from 'simple-statistics'
-import { ECHO } from '../../test/fixtures/streams.ts'
+import { ECHO } from '../../test/support/streams.ts'
 import { sharesOf, withProfiler } from '../parts/cpu-profile.ts'
 import { interleave } from '../parts/interleave.ts'
 import { OPENERS, openersOf } from '../parts/openers.ts'

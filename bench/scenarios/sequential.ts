@@ -1,4 +1,4 @@
-import { ECHO } from '../../test/fixtures/streams.ts'
+import { ECHO } from '../../test/support/streams.ts'
 import { interleave } from '../parts/interleave.ts'
 import { OPENERS, openersOf } from '../parts/openers.ts'
 import { print } from '../parts/print.ts'

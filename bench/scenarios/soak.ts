@@ -1,4 +1,4 @@
-import { ECHO } from '../../test/fixtures/streams.ts'
+import { ECHO } from '../../test/support/streams.ts'
 import { settledHeap } from '../parts/memory.ts'
 import { print } from '../parts/print.ts'
 import { slopeOf } from '../parts/statistics.ts'

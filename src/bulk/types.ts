@@ -91,6 +91,9 @@ export interface BulkStreamOptions extends OpenStreamOptions {
  * What was tried, and why it failed
  */
 export interface BulkAttempt {
+  /**
+   * The transport that was to be used, `'any'` if every direct connection would do
+   */
   transport: TransportName | 'any'
 
   /**
@@ -98,6 +101,10 @@ export interface BulkAttempt {
    * would do
    */
   addr?: Multiaddr
+
+  /**
+   * Why it failed
+   */
   error: Error
 }
 
@@ -105,8 +112,19 @@ export interface BulkAttempt {
  * A stream, and what really carries it
  */
 export interface BulkStream {
+  /**
+   * The same stream that `newStream` returns
+   */
   stream: Stream
+
+  /**
+   * What the stream is on
+   */
   connection: Connection
+
+  /**
+   * What carries the connection
+   */
   transport: TransportName
 
   /**
@@ -131,6 +149,9 @@ export interface BulkStream {
  */
 export type BulkConnections = 'shared' | 'per-stream'
 
+/**
+ * Options of a session: those of each of its streams, and how they share connections
+ */
 export interface BulkSessionOptions extends BulkStreamOptions {
   /**
    * How the streams of the session share connections
@@ -150,15 +171,31 @@ export interface BulkSessionOptions extends BulkStreamOptions {
 /**
  * What can be said of one stream of a session
  */
-export interface BulkSessionStreamOptions extends Omit<OpenStreamOptions, 'force'> {}
+export interface BulkSessionStreamOptions extends Omit<OpenStreamOptions, 'force'> {
+  /**
+   * Called with what happens while the stream is opened, as of `newStream`
+   */
+  onProgress?: OpenStreamOptions['onProgress']
+}
 
 /**
  * An open stream of a session and the bytes of the application that went through
  * it: those that it has taken to be sent, and those that were read from it
  */
 export interface BulkSessionStream {
+  /**
+   * The stream that `openStream` has returned
+   */
   readonly stream: Stream
+
+  /**
+   * Bytes that the stream has taken to be sent
+   */
   readonly bytesSent: number
+
+  /**
+   * Bytes that were read from the stream
+   */
   readonly bytesReceived: number
 }
 
@@ -182,9 +219,13 @@ export interface BulkSession {
   readonly streams: BulkSessionStream[]
 
   /**
-   * Bytes of all streams, those that are closed included
+   * Bytes that all streams have taken to be sent, those that are closed included
    */
   readonly bytesSent: number
+
+  /**
+   * Bytes that were read from all streams, those that are closed included
+   */
   readonly bytesReceived: number
 
   /**
@@ -212,6 +253,9 @@ export interface BulkSession {
   close(options?: AbortOptions): Promise<number>
 }
 
+/**
+ * The part of the service that opens bulk streams
+ */
 export interface BulkStreams {
   /**
    * Open a stream on the transport that the application chose:

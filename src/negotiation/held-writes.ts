@@ -64,28 +64,32 @@ export interface HeldWritesInit {
   onChange(): void
 }
 
+/**
+ * How far the listener is:
+ *
+ * - expected: its echo has not arrived
+ * - echoed: it has, but the handler may not run yet
+ * - running: as much time has passed since then as with stock, so the handler does,
+ *   and only the FIN may still be held
+ * - released: nothing is held any more
+ */
+type Phase = 'expected' | 'echoed' | 'running' | 'released'
+
+/**
+ * - none: the stream was not closed
+ * - due: it was, the FIN is held
+ * - leaving: it is behind what has not been passed on yet
+ * - sent
+ */
+type Fin = 'none' | 'due' | 'leaving' | 'sent'
+
 export class HeldWrites {
+  #phase: Phase = 'expected'
+  #fin: Fin = 'none'
   #sentAt = 0
   #echoedAt?: number
   #finSentAt?: number
   #hasWritten = false
-  #isDone = false
-
-  /**
-   * Whether as much time has passed since the echo as with stock
-   */
-  #handlerRuns = false
-
-  /**
-   * Whether the FIN is not to leave together with the data
-   */
-  #finLags = false
-  #finIsDue = false
-
-  /**
-   * Whether the FIN is behind what has not been passed on yet
-   */
-  #isEnding = false
   #timer?: ReturnType<typeof setTimeout>
 
   readonly #writes: WriteQueue
@@ -102,7 +106,7 @@ export class HeldWrites {
    * Whether there is nothing to be done any more
    */
   get isDone (): boolean {
-    return this.#isDone && !this.#isEnding
+    return this.#phase === 'released' && this.#fin !== 'leaving'
   }
 
   get protocol (): string {
@@ -120,11 +124,11 @@ export class HeldWrites {
    * Whether the stream was written to, or closed
    */
   get isUsed (): boolean {
-    return this.#hasWritten || this.#finIsDue || this.#writes.length > 0
+    return this.#hasWritten || this.#fin !== 'none' || this.#writes.length > 0
   }
 
   get isHolding (): boolean {
-    return this.#writes.length > 0 || (this.#finIsDue && this.#finSentAt == null) || this.#isEnding
+    return this.#writes.length > 0 || this.#fin === 'due' || this.#fin === 'leaving'
   }
 
   /**
@@ -134,7 +138,7 @@ export class HeldWrites {
   get holdsNext (): boolean {
     const { earlyWrites, seesEnd } = this.#init
 
-    if (this.#handlerRuns || earlyWrites === 'all') {
+    if (this.#handlerRuns() || earlyWrites === 'all') {
       return false
     }
 
@@ -155,7 +159,7 @@ export class HeldWrites {
   written (): void {
     this.#hasWritten = true
 
-    if (this.#handlerRuns && !this.#finLags) {
+    if (this.#handlerRuns() && !this.#finLags()) {
       this.release()
     }
   }
@@ -177,7 +181,7 @@ export class HeldWrites {
       return false
     }
 
-    this.#finIsDue = true
+    this.#fin = 'due'
     this.#writes.end()
 
     return true
@@ -189,15 +193,17 @@ export class HeldWrites {
   async endWriting (options?: AbortOptions): Promise<void> {
     const { muxer, heldFins, original, seesEnd } = this.#init
 
-    if (this.#isDone || this.#finSentAt != null || muxer.status !== 'open' || seesEnd()) {
-      this.#finSent()
+    if (this.#phase === 'released' || this.#fin === 'leaving' || muxer.status !== 'open' || seesEnd()) {
+      if (this.#fin !== 'leaving') {
+        this.#finLeaves('sent')
+      }
 
       return original.endWriting(options)
     }
 
-    this.#finIsDue = true
+    this.#fin = 'due'
 
-    if (this.#finLags && this.#hasWritten) {
+    if (this.#finLags() && this.#hasWritten) {
       this.#sendFinLater()
     } else if (this.#echoedAt != null) {
       heldFins?.add(this)
@@ -210,10 +216,11 @@ export class HeldWrites {
   echoed (): void {
     const { earlyWrites, heldFins, seesEnd } = this.#init
 
+    this.#phase = 'echoed'
     this.#echoedAt = performance.now()
     heldFins?.answered(this.#sentAt)
 
-    if (this.#writes.length === 0 && (seesEnd() || (heldFins == null && !this.#finIsDue))) {
+    if (this.#writes.length === 0 && (seesEnd() || (heldFins == null && this.#fin !== 'due'))) {
       this.release()
       return
     }
@@ -222,7 +229,7 @@ export class HeldWrites {
       void this.#init.afterEcho().then(() => { this.#letGo() })
     }
 
-    if (this.#finIsDue && this.#writes.length === 0 && earlyWrites !== 'none') {
+    if (this.#fin === 'due' && this.#writes.length === 0 && earlyWrites !== 'none') {
       heldFins?.add(this)
     }
   }
@@ -231,7 +238,7 @@ export class HeldWrites {
    * The listener has answered, so the handler runs
    */
   answered (): void {
-    if (this.#isDone) {
+    if (this.#phase === 'released') {
       return
     }
 
@@ -254,7 +261,7 @@ export class HeldWrites {
    * Send what is held, and hold nothing any more
    */
   release (): void {
-    if (!this.#isDone) {
+    if (this.#phase !== 'released') {
       this.#sendWrites()
       this.#sendFin()
       this.#finish()
@@ -278,7 +285,7 @@ export class HeldWrites {
    */
   cancel (): void {
     // closing a stream that was aborted may never settle
-    this.#isEnding = false
+    this.#fin = 'sent'
     this.#writes.clear()
     this.#finish()
   }
@@ -289,27 +296,40 @@ export class HeldWrites {
    * overtake each other, if data has left early.
    */
   #letGo (): void {
-    const { protocol, earlyWrites, heldFins } = this.#init
+    const { heldFins } = this.#init
 
-    if (this.#isDone) {
+    if (this.#phase === 'released') {
       return
     }
 
-    this.#handlerRuns = true
-    this.#finLags = earlyWrites === 'none' && heldFins?.learns(protocol) === true
+    this.#phase = 'running'
 
-    if (heldFins == null || (!this.#finLags && this.#writes.length > 0)) {
+    if (heldFins == null || (!this.#finLags() && this.#writes.length > 0)) {
       this.release()
     } else if (this.#writes.length > 0) {
       heldFins.measure()
       this.#sendWrites()
 
-      if (this.#finIsDue) {
+      if (this.#fin === 'due') {
         this.#sendFinLater()
       }
-    } else if (this.#finIsDue) {
+    } else if (this.#fin === 'due') {
       heldFins.add(this)
     }
+  }
+
+  #handlerRuns (): boolean {
+    return this.#phase === 'running' || this.#phase === 'released'
+  }
+
+  /**
+   * Whether the FIN is not to leave together with the data, so that it can be learnt
+   * which of the two is answered
+   */
+  #finLags (): boolean {
+    const { protocol, earlyWrites, heldFins } = this.#init
+
+    return this.#phase === 'running' && earlyWrites === 'none' && heldFins?.learns(protocol) === true
   }
 
   #sendFinLater (): void {
@@ -324,15 +344,14 @@ export class HeldWrites {
   }
 
   #sendFin (): void {
-    if (!this.#finIsDue || this.#finSentAt != null) {
+    if (this.#fin !== 'due') {
       return
     }
 
     const stream = this.#stream
     const { original } = this.#init
 
-    this.#isEnding = true
-    this.#finSent()
+    this.#finLeaves('leaving')
 
     // what was held has to leave first
     const ending = stream.writeStatus === 'writable' ? original.close() : original.endWriting()
@@ -340,21 +359,21 @@ export class HeldWrites {
     ending.catch(err => {
       stream.log.error('could not close the writable end - %e', err)
     }).finally(() => {
-      this.#isEnding = false
+      this.#fin = 'sent'
       this.#init.onChange()
     })
   }
 
-  #finSent (): void {
+  #finLeaves (fin: 'leaving' | 'sent'): void {
+    this.#fin = fin
     this.#finSentAt = performance.now()
     this.#init.heldFins?.delete(this)
     this.#init.onChange()
   }
 
   #finish (): void {
-    if (!this.#isDone) {
-      this.#isDone = true
-      this.#handlerRuns = true
+    if (this.#phase !== 'released') {
+      this.#phase = 'released'
       clearTimeout(this.#timer)
       this.#init.heldFins?.delete(this)
       this.#init.onChange()

@@ -92,13 +92,6 @@ export class KnownProtocols {
     return this.#connections.get(connection)?.spoken.firstChoice(protocols)
   }
 
-  /**
-   * The first of the protocols that the peer is known to speak
-   */
-  find (connection: Connection, protocols: string[]): string | undefined {
-    return protocols.find(protocol => this.has(connection, protocol))
-  }
-
   has (connection: Connection, protocol: string): boolean {
     return this.#connections.get(connection)?.spoken.has(protocol) === true
   }

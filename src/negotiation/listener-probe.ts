@@ -1,4 +1,4 @@
-import { AbortError, TimeoutError } from '@libp2p/interface'
+import { AbortError } from '@libp2p/interface'
 import { raceSignal } from 'race-signal'
 import { NEGOTIATION_TIMEOUT } from '../constants.ts'
 import { abortable, onceClosed } from '../util/streams.ts'
@@ -11,22 +11,15 @@ import type { StreamMuxer } from '@libp2p/interface'
  */
 export async function probeListener (muxer: StreamMuxer): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const controller = new AbortController()
-  const { signal } = controller
-  const timer = setTimeout(() => { controller.abort(new TimeoutError('The listener did not answer')) }, NEGOTIATION_TIMEOUT)
+  const signal = AbortSignal.timeout(NEGOTIATION_TIMEOUT)
+  const stream = await abortable(Promise.resolve(muxer.createStream()), signal)
 
   try {
-    const stream = await abortable(Promise.resolve(muxer.createStream()), signal)
-
-    try {
-      stream.addEventListener('message', () => { resolve() })
-      onceClosed(stream, () => { reject(new AbortError('The stream was closed')) })
-      stream.send(HEADER)
-      await raceSignal(promise, signal)
-    } finally {
-      stream.abort(new AbortError('The listener was only to show that it answers'))
-    }
+    stream.addEventListener('message', () => { resolve() })
+    onceClosed(stream, () => { reject(new AbortError('The stream was closed')) })
+    stream.send(HEADER)
+    await raceSignal(promise, signal)
   } finally {
-    clearTimeout(timer)
+    stream.abort(new AbortError('The listener was only to show that it answers'))
   }
 }

@@ -30,3 +30,8 @@ export function findChromium (): string | undefined {
 
   return [...NAMES.flatMap(name => folders.map(folder => join(folder, name))), MAC].find(isExecutable)
 }
+
+if (import.meta.main && findChromium() == null) {
+  process.stderr.write('\nNo Chromium was found: install it (Debian: apt-get install chromium) or set CHROMIUM to its executable.\nTHE TESTS FOR BROWSERS ARE SKIPPED.\n\n')
+  process.exitCode = process.env.CI === 'true' ? 1 : 0
+}

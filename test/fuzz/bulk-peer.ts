@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import fc from 'fast-check'
 import { Uint8ArrayList } from 'uint8arraylist'
-import { pattern } from '../fixtures/streams.ts'
+import { pattern } from '../support/streams.ts'
 import { encodeBoth } from './reference.ts'
 import type { RawStream } from './raw-listener.ts'
 import type { Stream } from '@libp2p/interface'

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import fc from 'fast-check'
 import { Uint8ArrayList } from 'uint8arraylist'
-import { turn } from '../fixtures/bulk-data.ts'
-import { pattern } from '../fixtures/streams.ts'
+import { turn } from '../support/bulk-data.ts'
+import { pattern } from '../support/streams.ts'
 import { record } from './record.ts'
 import type { BulkChunk } from '../../src/index.ts'
 

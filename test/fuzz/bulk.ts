@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { createOpenerNode, stopNodes, TRANSPORTS } from '../fixtures/nodes.ts'
+import { createOpenerNode, stopNodes, TRANSPORTS } from '../support/nodes.ts'
 import { bulkPeer } from './bulk-peer.ts'
 import { source } from './bulk-source.ts'
 import { playTransfer } from './bulk-transfer.ts'
@@ -9,7 +9,7 @@ import { record } from './record.ts'
 import { timersLeft } from './timers.ts'
 import type { Transfer } from './bulk-transfer.ts'
 import type { Fuzzer } from './fuzzer.ts'
-import type { TransportName } from '../fixtures/nodes.ts'
+import type { TransportName } from '../support/nodes.ts'
 
 interface BulkCase {
   transport: TransportName
@@ -39,7 +39,6 @@ export const bulk: Fuzzer<BulkCase> = {
     transfers: fc.array(transfer, { minLength: 1, maxLength: 6 })
   }),
   long: 100,
-  short: 8,
   start: async () => {
     const timers = timersLeft()
     const dialer = await createOpenerNode()

@@ -112,7 +112,6 @@ export const decoder: Fuzzer<DecoderCase> = {
   about: 'Handshakes, right and mutated, cut into pieces: takeMessage decodes them as a decoder does that was written independently',
   cases: record({ protocol, handshake, data: fc.nat(40), cuts, lists: fc.boolean() }),
   long: 50_000,
-  short: 5_000,
   start: async () => ({
     play: async input => { play(input) },
     stop: async () => {}

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { createOpenerNode, stopNodes, TRANSPORTS } from '../fixtures/nodes.ts'
+import { createOpenerNode, stopNodes, TRANSPORTS } from '../support/nodes.ts'
 import { playExchange } from './exchange.ts'
 import { peer } from './peer.ts'
 import { allOver } from './promises.ts'
@@ -9,7 +9,7 @@ import { timersLeft } from './timers.ts'
 import { user } from './user.ts'
 import type { Exchange } from './exchange.ts'
 import type { Fuzzer } from './fuzzer.ts'
-import type { TransportName } from '../fixtures/nodes.ts'
+import type { TransportName } from '../support/nodes.ts'
 
 interface EchoCase {
   transport: TransportName
@@ -28,7 +28,6 @@ export const echo: Fuzzer<EchoCase> = {
     exchanges: fc.array(record({ user, peer }), { minLength: 1, maxLength: 8 })
   }),
   long: 300,
-  short: 25,
   start: async () => {
     const timers = timersLeft()
     const dialer = await createOpenerNode()

@@ -1,6 +1,6 @@
 import { equals } from 'uint8arrays/equals'
-import { turn } from '../fixtures/bulk-data.ts'
-import { replacedMethods } from '../fixtures/streams.ts'
+import { turn } from '../support/bulk-data.ts'
+import { replacedMethods } from '../support/streams.ts'
 import { checkName, HANDSHAKE_ERRORS } from './errors.ts'
 import { PlayedPeer } from './peer.ts'
 import { becomes, check, settled } from './promises.ts'
@@ -10,7 +10,7 @@ import { wireOf } from './wire.ts'
 import type { Peer } from './peer.ts'
 import type { RawListener } from './raw-listener.ts'
 import type { User } from './user.ts'
-import type { OpenerServices } from '../fixtures/nodes.ts'
+import type { OpenerServices } from '../support/nodes.ts'
 import type { Libp2p, Stream } from '@libp2p/interface'
 
 /**

@@ -25,13 +25,10 @@ export interface Fuzzer<Case = any> {
   cases: fc.Arbitrary<Case>
 
   /**
-   * How many cases `npm run fuzz` plays unless it is told, about half a minute
+   * How many cases `npm run fuzz` and `npm run test:soak` play, about half a minute;
+   * `npm test` plays a few of them
    */
   long: number
 
-  /**
-   * How many `npm test` plays, a few seconds
-   */
-  short: number
   start(): Promise<Session<Case>>
 }

@@ -2,9 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import fc from 'fast-check'
 import { equals } from 'uint8arrays/equals'
 import { streamOpener } from '../../src/index.ts'
-import { turn } from '../fixtures/bulk-data.ts'
-import { addressOf, createStockNode, identified, stopNodes, TRANSPORTS } from '../fixtures/nodes.ts'
-import { replacedMethods } from '../fixtures/streams.ts'
+import { turn } from '../support/bulk-data.ts'
+import { addressOf, createStockNode, identified, stopNodes, TRANSPORTS } from '../support/nodes.ts'
+import { replacedMethods } from '../support/streams.ts'
 import { Handled, STYLES } from './guard-styles.ts'
 import { allOver, becomes, check } from './promises.ts'
 import { record } from './record.ts'
@@ -13,7 +13,7 @@ import { timersLeft } from './timers.ts'
 import { cuts, dataLength, handshake, pieces, wireOf } from './wire.ts'
 import type { Fuzzer } from './fuzzer.ts'
 import type { Cuts, Handshake } from './wire.ts'
-import type { TransportName } from '../fixtures/nodes.ts'
+import type { TransportName } from '../support/nodes.ts'
 import type { Connection, Libp2p, Stream, StreamMuxer } from '@libp2p/interface'
 
 /**
@@ -192,7 +192,6 @@ export const guard: Fuzzer<GuardCase> = {
     dialers: fc.uniqueArray(dialer, { minLength: 1, maxLength: 8, selector: ({ style }) => style })
   }),
   long: 500,
-  short: 40,
   start: async () => {
     const timers = timersLeft()
     const dialer = await createStockNode(undefined)

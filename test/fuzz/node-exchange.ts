@@ -1,6 +1,6 @@
 import { equals } from 'uint8arrays/equals'
-import { turn } from '../fixtures/bulk-data.ts'
-import { pattern } from '../fixtures/streams.ts'
+import { turn } from '../support/bulk-data.ts'
+import { pattern } from '../support/streams.ts'
 import { checkName, DOCUMENTED_ERRORS } from './errors.ts'
 import { becomes, check, settled } from './promises.ts'
 import { Reader } from './reader.ts'

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import fc from 'fast-check'
 import { streamOpener } from '../../src/index.ts'
-import { turn } from '../fixtures/bulk-data.ts'
-import { addressOf, connectIdentified, createStockNode, stopNodes, TRANSPORTS } from '../fixtures/nodes.ts'
-import { replacedMethods } from '../fixtures/streams.ts'
+import { turn } from '../support/bulk-data.ts'
+import { addressOf, connectIdentified, createStockNode, stopNodes, TRANSPORTS } from '../support/nodes.ts'
+import { replacedMethods } from '../support/streams.ts'
 import { checkName } from './errors.ts'
 import { ERRORS, exchange, KilledError, LIMIT } from './node-exchange.ts'
 import { HANDLERS, isCalm, mustSucceed, step } from './node-steps.ts'
@@ -12,7 +12,7 @@ import { record } from './record.ts'
 import { timersLeft } from './timers.ts'
 import type { Fuzzer } from './fuzzer.ts'
 import type { Open, Step } from './node-steps.ts'
-import type { OpenerServices, TransportName } from '../fixtures/nodes.ts'
+import type { OpenerServices, TransportName } from '../support/nodes.ts'
 import type { Connection, Libp2p, MultiaddrConnection, Stream } from '@libp2p/interface'
 
 /**
@@ -223,7 +223,6 @@ export const nodes: Fuzzer<NodesCase> = {
   about: 'Two nodes open streams to each other in every way while connections are killed, handlers come and go, and nodes restart: all settles, and nothing is left',
   cases: record({ transport: fc.constantFrom(...TRANSPORTS), steps: fc.array(step, { minLength: 1, maxLength: 30, size: 'max' }) }),
   long: 150,
-  short: 15,
   start: async () => {
     const timers = timersLeft()
     const pairs = new Map<TransportName, Pair>()

@@ -1,7 +1,7 @@
 import { receiveBulk, sendBulk, streamOpener } from '../../src/index.ts'
-import { ECHO } from '../fixtures/streams.ts'
+import { ECHO } from '../support/streams.ts'
 import type { BulkSession } from '../../src/index.ts'
-import type { OpenerServices } from '../fixtures/nodes.ts'
+import type { OpenerServices } from '../support/nodes.ts'
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 
 type IsValid = (value: unknown) => boolean

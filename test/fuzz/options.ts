@@ -1,7 +1,7 @@
 import fc from 'fast-check'
-import { turn } from '../fixtures/bulk-data.ts'
-import { connectIdentified, createOpenerNode, createStockNode, stopNodes } from '../fixtures/nodes.ts'
-import { ECHO, echo } from '../fixtures/streams.ts'
+import { turn } from '../support/bulk-data.ts'
+import { connectIdentified, createOpenerNode, createStockNode, stopNodes } from '../support/nodes.ts'
+import { ECHO, echo } from '../support/streams.ts'
 import { TARGETS } from './option-targets.ts'
 import { becomes, check, messageOf } from './promises.ts'
 import { record } from './record.ts'
@@ -119,7 +119,6 @@ export const options: Fuzzer<OptionsCase> = {
   about: 'Every option of everything that has options with garbage: it is an InvalidParametersError at once, and nothing is done',
   cases: fc.tuple(fc.constantFrom(...NAMES), value).map(([name, value]) => ({ ...name, value })),
   long: 20_000,
-  short: 1_000,
   start: async () => {
     const timers = timersLeft()
     const dialer = await createOpenerNode()

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import fc from 'fast-check'
 import { Uint8ArrayList } from 'uint8arraylist'
-import { turn } from '../fixtures/bulk-data.ts'
+import { turn } from '../support/bulk-data.ts'
 import { record } from './record.ts'
 import { cuts, dataLength, handshake, pieces } from './wire.ts'
 import type { RawStream } from './raw-listener.ts'

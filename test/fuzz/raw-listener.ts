@@ -1,7 +1,7 @@
-import { connectIdentified, createStockNode } from '../fixtures/nodes.ts'
-import { handleRaw } from '../fixtures/raw-listener.ts'
+import { connectIdentified, createStockNode } from '../support/nodes.ts'
+import { handleRaw } from '../support/raw-listener.ts'
 import { becomes, check } from './promises.ts'
-import type { OpenerServices, TransportName } from '../fixtures/nodes.ts'
+import type { OpenerServices, TransportName } from '../support/nodes.ts'
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 
 /**

@@ -3,7 +3,7 @@
  */
 import fc from 'fast-check'
 import { concat } from 'uint8arrays/concat'
-import { pattern } from '../fixtures/streams.ts'
+import { pattern } from '../support/streams.ts'
 import { record } from './record.ts'
 import { encodeBoth, encodeLength, MULTISTREAM } from './reference.ts'
 

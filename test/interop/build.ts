@@ -5,8 +5,8 @@
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { BUILD, PEERS } from './peers.ts'
-import type { PeerName } from './peers.ts'
+import { BUILD, PEERS } from '../support/peers.ts'
+import type { PeerName } from '../support/peers.ts'
 
 interface Build {
   peer: PeerName

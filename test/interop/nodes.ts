@@ -1,10 +1,10 @@
 import { noise } from '@libp2p/noise'
 import { tls } from '@libp2p/tls'
 import { pEvent } from 'p-event'
-import { createOpenerNode } from '../fixtures/nodes.ts'
-import type { EncrypterName } from './peers.ts'
+import { createOpenerNode } from '../support/nodes.ts'
+import type { EncrypterName } from '../support/peers.ts'
 import type { StreamOpenerInit } from '../../src/index.ts'
-import type { NodeInit, OpenerServices } from '../fixtures/nodes.ts'
+import type { NodeInit, OpenerServices } from '../support/nodes.ts'
 import type { Connection, Libp2p } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 

@@ -1,12 +1,12 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { bytes, closed, exchange, pattern, readAll, replacedMethods } from '../fixtures/streams.ts'
+import { bytes, closed, exchange, pattern, readAll, replacedMethods } from '../support/streams.ts'
 import { connect, createDialer } from './nodes.ts'
-import { startPeer } from './peer-process.ts'
-import { builtCells, refusedCells } from './peers.ts'
-import { PROTOCOLS } from './protocols.ts'
-import type { PeerProcess } from './peer-process.ts'
+import { startPeer } from '../support/peer-process.ts'
+import { builtCells, refusedCells } from '../support/peers.ts'
+import { PROTOCOLS } from '../support/peer-protocols.ts'
+import type { PeerProcess } from '../support/peer-process.ts'
 import type { HalfClose } from '../../src/index.ts'
-import type { OpenerServices } from '../fixtures/nodes.ts'
+import type { OpenerServices } from '../support/nodes.ts'
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 
 const HALF_CLOSES: HalfClose[] = ['confirmed', 'immediate']

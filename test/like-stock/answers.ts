@@ -2,13 +2,11 @@
  * What listeners do with a stream. All are stock handlers: they know nothing of how
  * it was opened.
  */
-import { readAll } from '../fixtures/streams.ts'
+import { readAll } from '../support/streams.ts'
 import { answerElsewhere } from './elsewhere.ts'
 import { ANSWER, readRequest } from './request.ts'
 import type { Case } from './expect.ts'
-import type { Connection, Stream } from '@libp2p/interface'
-
-export type Answer = (stream: Stream, connection: Connection) => Promise<void>
+import type { Answer } from './request.ts'
 
 export const ANSWERS: Record<string, Answer> = {
   'answers and ends': async stream => {

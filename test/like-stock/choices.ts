@@ -3,7 +3,7 @@
  * have them
  */
 import { identify } from '@libp2p/identify'
-import { bytes, echo, exchange } from '../fixtures/streams.ts'
+import { bytes, echo, exchange } from '../support/streams.ts'
 import { observe } from './observe.ts'
 import type { NewDialer, Side } from './side.ts'
 import type { World } from './world.ts'

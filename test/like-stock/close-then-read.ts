@@ -1,7 +1,7 @@
 /**
  * Programs that send a request, end it, and only then begin to read
  */
-import { bytes } from '../fixtures/streams.ts'
+import { bytes } from '../support/streams.ts'
 import { nameOf, observe, tick, turn } from './observe.ts'
 import { nextRequest } from './request.ts'
 import type { Observer } from './observe.ts'

@@ -1,7 +1,7 @@
 /**
  * What `close()` waits for
  */
-import { bytes, pattern } from '../fixtures/streams.ts'
+import { bytes, pattern } from '../support/streams.ts'
 import { arrived } from './arrivals.ts'
 import { nameOf, observe, ticks } from './observe.ts'
 import { nextRequest, REQUEST_LENGTH } from './request.ts'

@@ -2,8 +2,8 @@
  * Streams that are over, one way or another
  */
 import { vi } from 'vitest'
-import { message } from '../fixtures/raw-listener.ts'
-import { bytes, pattern, readAll } from '../fixtures/streams.ts'
+import { message } from '../support/raw-listener.ts'
+import { bytes, pattern, readAll } from '../support/streams.ts'
 import { nameOf, observe, tick, turn } from './observe.ts'
 import { nextRequest, readRequest } from './request.ts'
 import type { Side } from './side.ts'

@@ -2,11 +2,11 @@
  * Programs that send a last message and close the connection
  */
 import { sendBulk } from '../../src/index.ts'
-import { bytes, pattern } from '../fixtures/streams.ts'
+import { bytes, pattern } from '../support/streams.ts'
 import { arrived } from './arrivals.ts'
 import { nameOf, observe, ticks } from './observe.ts'
 import { nextRequest, REQUEST_LENGTH } from './request.ts'
-import type { TransportName } from '../fixtures/nodes.ts'
+import type { TransportName } from '../support/nodes.ts'
 import type { NewDialer, Side } from './side.ts'
 import type { Stream } from '@libp2p/interface'
 

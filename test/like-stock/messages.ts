@@ -1,7 +1,7 @@
 /**
  * Programs that take each write for a message of its own
  */
-import { bytes } from '../fixtures/streams.ts'
+import { bytes } from '../support/streams.ts'
 import { observe, ticks, turn } from './observe.ts'
 import { nextRequest, REQUEST_LENGTH } from './request.ts'
 import type { Side } from './side.ts'

@@ -1,6 +1,11 @@
 import { byteStream } from '@libp2p/utils'
-import { bytes } from '../fixtures/streams.ts'
-import type { Stream } from '@libp2p/interface'
+import { bytes } from '../support/streams.ts'
+import type { Connection, Stream } from '@libp2p/interface'
+
+/**
+ * What a listener does with a request
+ */
+export type Answer = (stream: Stream, connection: Connection) => Promise<void>
 
 export const REQUEST_LENGTH = 8
 

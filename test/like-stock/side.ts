@@ -1,7 +1,7 @@
-import { addressOf, connectIdentified } from '../fixtures/nodes.ts'
+import { addressOf, connectIdentified } from '../support/nodes.ts'
 import { openElsewhere } from './elsewhere.ts'
-import type { NodeInit, OpenerServices, TestServices } from '../fixtures/nodes.ts'
-import type { Relay } from '../fixtures/relay.ts'
+import type { NodeInit, OpenerServices, TestServices } from '../support/nodes.ts'
+import type { Relay } from '../support/relay.ts'
 import type { Connection, Libp2p, NewStreamOptions, Stream } from '@libp2p/interface'
 
 /**

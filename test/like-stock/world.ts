@@ -5,14 +5,14 @@ import { mplex } from '@libp2p/mplex'
 import { yamux } from '@libp2p/yamux'
 import { afterAll, beforeAll } from 'vitest'
 import { streamOpener } from '../../src/index.ts'
-import { addressOf, createOpenerNode, createStockNode, stopNodes } from '../fixtures/nodes.ts'
-import { createRelay } from '../fixtures/relay.ts'
+import { addressOf, createOpenerNode, createStockNode, stopNodes } from '../support/nodes.ts'
+import { createRelay } from '../support/relay.ts'
 import { listenElsewhere } from './elsewhere.ts'
 import { Side } from './side.ts'
-import type { Answer } from './answers.ts'
+import type { Answer } from './request.ts'
 import type { How } from './side.ts'
-import type { NodeInit, TestServices, TransportName } from '../fixtures/nodes.ts'
-import type { Relay } from '../fixtures/relay.ts'
+import type { NodeInit, TestServices, TransportName } from '../support/nodes.ts'
+import type { Relay } from '../support/relay.ts'
 import type { Libp2p } from '@libp2p/interface'
 
 export type Muxer = 'yamux' | 'mplex'
@@ -29,6 +29,13 @@ export const WORLDS: Array<[TransportName, Muxer]> = [
   ['ws', 'mplex'],
   ['memory', 'mplex']
 ]
+
+/**
+ * So that samples of the same cases are others in each world
+ */
+export function placeOf (transport: TransportName, muxer: Muxer): number {
+  return WORLDS.findIndex(([name, ofMuxer]) => name === transport && ofMuxer === muxer)
+}
 
 // it takes no more than 5 streams a second by default
 const MUXERS = { yamux: yamux(), mplex: mplex({ disconnectThreshold: Infinity }) }

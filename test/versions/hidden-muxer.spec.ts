@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { bytes, ECHO, echo, exchange, replacedMethods } from '../fixtures/streams.ts'
+import { bytes, ECHO, echo, exchange, replacedMethods } from '../support/streams.ts'
 import { addressOf, createOpenerNode, createStockNode, identified, STACKS } from './nodes.ts'
 import type { OpenerNode } from './nodes.ts'
 import type { Connection, Libp2p } from '@libp2p/interface'

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { install, pack, TREES } from './trees.ts'
 import type { TestProject } from 'vitest/node'
@@ -18,15 +18,21 @@ declare module 'vitest' {
 }
 
 /**
- * Installs the trees of the projects that are to run
+ * Installs the trees of all projects that are to run, where that of another one has
+ * not done so
  */
-export default async function setup (project: TestProject): Promise<() => void> {
+export default async function setup (project: TestProject): Promise<(() => void) | undefined> {
   const { folder } = project.getProvidedContext()
+
+  if (existsSync(folder)) {
+    return
+  }
+
   const names = project.vitest.projects.map(({ name }) => name)
   const tarball = await pack(folder)
 
   await Promise.all(TREES.map(async (tree, i) => {
-    if (names.includes(tree.name)) {
+    if (names.includes(`versions: ${tree.name}`)) {
       await install(tree, join(folder, `${i}`), tarball)
       process.stdout.write(`installed ${tree.name}\n`)
     }

@@ -4,7 +4,7 @@
 import { once } from 'node:events'
 import net from 'node:net'
 import tls from 'node:tls'
-import { cert, key } from '../../../test/fixtures/certificate.ts'
+import { cert, key } from '../../../test/support/certificate.ts'
 import type { SocketName } from './paths.ts'
 import type { Pipe } from './pipe.ts'
 import type { AddressInfo, Server, Socket } from 'node:net'

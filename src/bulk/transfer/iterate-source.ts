@@ -2,6 +2,9 @@ import { InvalidParametersError } from '@libp2p/interface'
 import { isUint8ArrayList } from 'uint8arraylist'
 import type { Uint8ArrayList } from 'uint8arraylist'
 
+/**
+ * Bytes, in one piece of memory or in several
+ */
 export type BulkChunk = Uint8Array | Uint8ArrayList
 
 /**

@@ -16,6 +16,10 @@ const DEFAULT_HIGH_WATER_MARK = 4 * 1024 * 1024
  */
 const MIN_WINDOW = 256 * 1024
 
+/**
+ * Options of `receiveBulk`. If the `signal` aborts, what is waiting is dropped and the
+ * stream is aborted.
+ */
 export interface ReceiveBulkOptions extends AbortOptions, BulkProgressOptions {
   /**
    * How many bytes may wait for the reader. Three quarters of it is the most that

@@ -1,6 +1,9 @@
 import { CustomProgressEvent } from 'progress-events'
 import type { ProgressEvent } from 'progress-events'
 
+/**
+ * How far a transfer has got
+ */
 export interface BulkProgress {
   /**
    * How many bytes the connection has taken so far, or the reader has got
@@ -13,8 +16,14 @@ export interface BulkProgress {
   rate: number
 }
 
+/**
+ * The event that tells how far a transfer has got, in its `detail`
+ */
 export type BulkProgressEvent = ProgressEvent<'stream-opener:bulk-progress', BulkProgress>
 
+/**
+ * Options of `sendBulk` and `receiveBulk` alike
+ */
 export interface BulkProgressOptions {
   /**
    * Called with a `stream-opener:bulk-progress` event about once for each MiB, and

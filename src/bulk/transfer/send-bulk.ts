@@ -10,6 +10,10 @@ import type { BulkSource, SourceIterator } from './iterate-source.ts'
 import type { BulkProgressOptions } from './report-progress.ts'
 import type { AbortOptions, Stream, StreamCloseEvent } from '@libp2p/interface'
 
+/**
+ * Options of `sendBulk`. If the `signal` aborts, the stream is aborted and the source is
+ * told to stop.
+ */
 export interface SendBulkOptions extends AbortOptions, BulkProgressOptions {
   /**
    * How many bytes wait in the write buffer of the stream, so that the connection
@@ -23,6 +27,9 @@ export interface SendBulkOptions extends AbortOptions, BulkProgressOptions {
   highWaterMark?: number
 }
 
+/**
+ * What a transfer that went through comes to
+ */
 export interface SendBulkResult {
   /**
    * How many bytes were sent

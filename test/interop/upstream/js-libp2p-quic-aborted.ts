@@ -2,8 +2,8 @@
  * Opens streams over QUIC with stock libp2p, closes and then aborts each, until no more
  * can be opened
  */
-import { addressOf, createStockNode } from '../../fixtures/nodes.ts'
-import { bytes, readAll } from '../../fixtures/streams.ts'
+import { addressOf, createStockNode } from '../../support/nodes.ts'
+import { bytes, readAll } from '../../support/streams.ts'
 
 const PROTOCOL = '/collect/1.0.0'
 

@@ -2,24 +2,28 @@ import { queryObjects, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { pEvent } from 'p-event'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
-import { Echo } from '../src/negotiation/echo.ts'
-import { HeldWrites } from '../src/negotiation/held-writes.ts'
+import { Echo } from '../../src/negotiation/echo.ts'
+import { HeldWrites } from '../../src/negotiation/held-writes.ts'
 
-import { KnownProtocols } from '../src/negotiation/known-protocols.ts'
-import { OptimisticNegotiation } from '../src/negotiation/optimistic-negotiation.ts'
-import { PeerLimits } from '../src/limits/peer-limits.ts'
-import { Permit } from '../src/limits/permit.ts'
-import { Queue } from '../src/limits/queue.ts'
-import { Slots } from '../src/limits/slots.ts'
-import { SpokenProtocols } from '../src/negotiation/spoken-protocols.ts'
-import { forkListener } from './fixtures/fork-listener.ts'
-import { connectIdentified, createOpenerNode, createStockNode, SOCKET_TRANSPORTS, stopNodes, TRANSPORTS } from './fixtures/nodes.ts'
-import { handleRaw } from './fixtures/raw-listener.ts'
-import { bytes, closed, ECHO, echo, exchange, replacedMethods } from './fixtures/streams.ts'
-import type { StreamOpenerComponents } from '../src/index.ts'
-import type { ForkedListener } from './fixtures/fork-listener.ts'
-import type { OpenerServices, TransportName } from './fixtures/nodes.ts'
+import { KnownProtocols } from '../../src/negotiation/known-protocols.ts'
+import { OptimisticNegotiation } from '../../src/negotiation/optimistic-negotiation.ts'
+import { PeerLimits } from '../../src/limits/peer-limits.ts'
+import { Permit } from '../../src/limits/permit.ts'
+import { Queue } from '../../src/limits/queue.ts'
+import { Slots } from '../../src/limits/slots.ts'
+import { SpokenProtocols } from '../../src/negotiation/spoken-protocols.ts'
+import { forkListener } from '../support/fork-listener.ts'
+import { connectIdentified, createOpenerNode, createStockNode, SOCKET_TRANSPORTS, stopNodes, TRANSPORTS } from '../support/nodes.ts'
+import { handleRaw } from '../support/raw-listener.ts'
+import { rounds } from '../support/rounds.ts'
+import { bytes, closed, ECHO, echo, exchange, replacedMethods } from '../support/streams.ts'
+import type { StreamOpenerComponents } from '../../src/index.ts'
+import type { ForkedListener } from '../support/fork-listener.ts'
+import type { OpenerServices, TransportName } from '../support/nodes.ts'
 import type { Connection, Libp2p, Startable, Stream } from '@libp2p/interface'
+
+const OPENS = rounds(20_000)
+const CONNECTS = rounds(1_000, 20)
 
 let dialer: Libp2p<OpenerServices> | undefined
 let listener: Libp2p | undefined
@@ -46,15 +50,14 @@ async function heapUsed (): Promise<number> {
 
 /**
  * Runs it in three parts of the same length and returns by how much the heap has
- * grown in the last two, in bytes per round. Growth in the first one is caches and
- * compiled code.
+ * grown in the last two, in bytes. Growth in the first one is caches and compiled code.
  */
 async function growth (rounds: number, run: (rounds: number) => Promise<void>): Promise<number> {
   await run(rounds / 3)
   const before = await heapUsed()
   await run(rounds / 3 * 2)
 
-  return (await heapUsed() - before) / (rounds / 3 * 2)
+  return await heapUsed() - before
 }
 
 /**
@@ -83,11 +86,11 @@ describe.each(SOCKET_TRANSPORTS)('over %s, to a listener in another process', tr
     await forked.stop()
   })
 
-  it('20,000 opens on one connection leave nothing behind', async () => {
+  it(`${OPENS} opens on one connection leave nothing behind`, async () => {
     const node = dialer = await createOpenerNode()
     const [connection] = await Promise.all([node.dial(forked.addr), pEvent(node as any, 'peer:identify')])
 
-    const perOpen = await growth(20_000, async rounds => {
+    const grown = await growth(OPENS, async rounds => {
       let left = rounds
 
       await Promise.all(Array.from({ length: 8 }, async () => {
@@ -97,12 +100,13 @@ describe.each(SOCKET_TRANSPORTS)('over %s, to a listener in another process', tr
       }))
     })
 
-    // a single closure that stays would be more
-    expect(perOpen).to.be.below(50)
+    // a single closure that stays would be more where all are opened, a stream where it is
+    // a tenth of them: what is compiled on the way is the same for many and for few
+    expect(grown).to.be.below(650_000)
     expect(connection.streams).to.have.length(0)
   })
 
-  it('1,000 connects and disconnects leave nothing behind', async () => {
+  it(`${CONNECTS} connects and disconnects leave nothing behind`, async () => {
     const node = dialer = await createOpenerNode()
     const { events, peerStore, logger } = (node as unknown as { components: StreamOpenerComponents }).components
     const listeners = (): number[] => ['connection:open', 'connection:close', 'peer:identify'].map(type => (events as any).listenerCount(type))
@@ -119,7 +123,7 @@ describe.each(SOCKET_TRANSPORTS)('over %s, to a listener in another process', tr
     unused.abort(new Error('Not needed'))
     await node.hangUp(first.remotePeer)
 
-    for (let i = 0; i < 1_000; i++) {
+    for (let i = 0; i < CONNECTS; i++) {
       const connection = await node.dial(forked.addr)
       expect(known.size).to.equal(1)
       await exchange(await node.services.streamOpener.newStreamOn(connection, ECHO), bytes('hello'))

@@ -1,14 +1,16 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import type { TransportName } from '../fixtures/nodes.ts'
+import type { TransportName } from './nodes.ts'
 
 export type PeerName = 'go' | 'rust' | 'python'
 export type EncrypterName = 'noise' | 'tls'
 
+const INTEROP = join(import.meta.dirname, '../interop')
+
 /**
  * Where the peers are built
  */
-export const BUILD = join(import.meta.dirname, '.build')
+export const BUILD = join(INTEROP, '.build')
 
 /**
  * What it takes to start each peer, none of it is there before it is built
@@ -16,7 +18,7 @@ export const BUILD = join(import.meta.dirname, '.build')
 export const PEERS: Record<PeerName, [file: string, ...args: string[]]> = {
   go: [join(BUILD, 'go-peer')],
   rust: [join(BUILD, 'rust/release/interop-peer')],
-  python: [join(BUILD, 'venv/bin/python'), join(import.meta.dirname, 'python/peer.py')]
+  python: [join(BUILD, 'venv/bin/python'), join(INTEROP, 'python/peer.py')]
 }
 
 /**

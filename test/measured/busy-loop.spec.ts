@@ -1,11 +1,12 @@
 import { pEvent } from 'p-event'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { forkListener } from './fixtures/fork-listener.ts'
-import { createOpenerNode, stopNodes } from './fixtures/nodes.ts'
-import { bytes, closed, readAll } from './fixtures/streams.ts'
-import type { ForkedListener } from './fixtures/fork-listener.ts'
-import type { OpenerServices, TransportName } from './fixtures/nodes.ts'
-import type { StreamOpenerInit } from '../src/index.ts'
+import { forkListener } from '../support/fork-listener.ts'
+import { createOpenerNode, stopNodes } from '../support/nodes.ts'
+import { rounds } from '../support/rounds.ts'
+import { bytes, closed, readAll } from '../support/streams.ts'
+import type { ForkedListener } from '../support/fork-listener.ts'
+import type { OpenerServices, TransportName } from '../support/nodes.ts'
+import type { StreamOpenerInit } from '../../src/index.ts'
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 
 const TRANSPORTS: TransportName[] = ['tcp', 'ws', 'quic']
@@ -57,7 +58,7 @@ describe.each(TRANSPORTS)('an event loop that was busy for longer than a timeout
   it.each([1, 20])('reads the answers that have come to %i handshakes before it gives up on them', async count => {
     const connection = await connect({ negotiationTimeout: TIMEOUT })
 
-    for (let i = 0; i < 10; i++) {
+    for (let i = 0; i < rounds(10, 5); i++) {
       const streams = await Promise.all(Array.from({ length: count }, async () => open(connection)))
       const answers = Promise.all(streams.map(async stream => {
         stream.send(bytes('hello'))
@@ -78,7 +79,7 @@ describe.each(TRANSPORTS)('an event loop that was busy for longer than a timeout
     it('reads that a stream was closed before a call gives up waiting for that', async () => {
       const connection = await connect({ queueTimeout: TIMEOUT, maxStreamsPerProtocol: 1, halfClose: 'immediate' })
 
-      for (let i = 0; i < 10; i++) {
+      for (let i = 0; i < rounds(10, 5); i++) {
         const first = await open(connection)
         const second = open(connection)
         const reading = readAll(first)

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline'
 import { multiaddr } from '@multiformats/multiaddr'
 import { PEERS } from './peers.ts'
 import type { PeerName } from './peers.ts'
-import type { TransportName } from '../fixtures/nodes.ts'
+import type { TransportName } from './nodes.ts'
 import type { Multiaddr } from '@multiformats/multiaddr'
 
 /**

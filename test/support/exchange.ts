@@ -1,5 +1,5 @@
 import { pEvent } from 'p-event'
-import { pattern } from '../../test/fixtures/streams.ts'
+import { pattern } from './streams.ts'
 import type { Stream, StreamMessageEvent } from '@libp2p/interface'
 
 const REQUEST = pattern(32)

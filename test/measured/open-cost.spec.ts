@@ -1,13 +1,14 @@
 import { createHook } from 'node:async_hooks'
 import { Session } from 'node:inspector/promises'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { exchange } from '../bench/parts/exchange.ts'
-import { collectGarbage } from '../bench/parts/gc.ts'
-import { forkListener } from './fixtures/fork-listener.ts'
-import { createOpenerNode, stopNodes } from './fixtures/nodes.ts'
-import { ECHO } from './fixtures/streams.ts'
-import type { ForkedListener } from './fixtures/fork-listener.ts'
-import type { OpenerServices } from './fixtures/nodes.ts'
+import { exchange } from '../support/exchange.ts'
+import { collectGarbage } from '../support/gc.ts'
+import { forkListener } from '../support/fork-listener.ts'
+import { createOpenerNode, stopNodes } from '../support/nodes.ts'
+import { rounds } from '../support/rounds.ts'
+import { ECHO } from '../support/streams.ts'
+import type { ForkedListener } from '../support/fork-listener.ts'
+import type { OpenerServices } from '../support/nodes.ts'
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 import type { HeapProfiler } from 'node:inspector'
 
@@ -16,7 +17,12 @@ import type { HeapProfiler } from 'node:inspector'
  */
 const SAMPLED_EVERY = 16_384
 
-const SRC = new URL('../src/', import.meta.url).pathname
+/**
+ * So many opens are to leave nothing behind
+ */
+const HELD = rounds(10_000, 5)
+
+const SRC = new URL('../../src/', import.meta.url).pathname
 
 function bytesOf (node: HeapProfiler.SamplingHeapProfileNode, isMeant: (url: string) => boolean): number {
   const own = isMeant(node.callFrame.url) ? node.selfSize : 0
@@ -138,15 +144,16 @@ describe('the dialer of an optimistic open over yamux', () => {
 
     collectGarbage()
     const before = process.memoryUsage().heapUsed
-    await openMany(10_000)
+    await openMany(HELD)
     collectGarbage()
-    const held = (process.memoryUsage().heapUsed - before) / 10_000
+    const held = process.memoryUsage().heapUsed - before
 
     // of some 87,000 and 10,000 with the exchange and the close, most in the muxer, the
     // encrypter and Node.js
     expect(bytesOf(head, () => true) / 2_000).to.be.within(10_000, 120_000)
     expect(bytesOf(head, url => url.includes(SRC)) / 2_000).to.be.within(1_000, 14_000)
-    // a stream that is kept is some 2,000 bytes
-    expect(held).to.be.below(200)
+    // a stream that is kept is some 2,000 bytes, what V8 needs for itself is the same for
+    // many and for few
+    expect(held).to.be.below(2_000_000)
   })
 })
