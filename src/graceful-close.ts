@@ -5,7 +5,7 @@
  * the handler before the first write, and `connection.close()` sends what is left. A
  * listener that gets handshake, data, FIN and the muxer's GoAway in one go cannot write
  * its echo any more, and never calls the handler. So whoever closes a connection waits
- * for the echoes of streams that were written to or closed, as long as libp2p itself
+ * for the echoes of all streams that were handed out early, as long as libp2p itself
  * gives the end of a connection. `hangUp`, and libp2p when it stops, end up here, too.
  */
 import { setMaxListeners } from '@libp2p/interface'

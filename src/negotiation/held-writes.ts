@@ -120,13 +120,6 @@ export class HeldWrites {
     return this.#echoedAt ?? Infinity
   }
 
-  /**
-   * Whether the stream was written to, or closed
-   */
-  get isUsed (): boolean {
-    return this.#hasWritten || this.#fin !== 'none' || this.#writes.length > 0
-  }
-
   get isHolding (): boolean {
     return this.#writes.length > 0 || this.#fin === 'due' || this.#fin === 'leaving'
   }

@@ -161,8 +161,8 @@ export class Negotiations {
   }
 
   /**
-   * If there are streams of the connection that were closed, or written to, and the
-   * listener may not have come to them yet: resolves when it has
+   * If there are streams of the connection that the listener may not have come to yet:
+   * resolves when it has
    */
   untilSent (connection: Connection): Promise<void> | undefined {
     const sending: Array<Promise<void>> = []

@@ -164,12 +164,12 @@ export class OptimisticNegotiation {
   }
 
   /**
-   * If the stream was written to, or closed, and not all of that has left, or the
-   * listener has not confirmed the protocol: resolves when that is so, or the stream
-   * is closed
+   * If the listener has not confirmed the protocol, or not all that the stream was given
+   * has left: resolves when that is so, or the stream is closed. A stream that nothing was
+   * written to counts as well: with stock its handler has been called by now.
    */
   untilSent (): Promise<void> | undefined {
-    if (this.#isSent() || !this.#held.isUsed) {
+    if (this.#isSent()) {
       return
     }
 

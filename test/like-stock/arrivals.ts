@@ -3,7 +3,7 @@
  */
 import { Uint8ArrayList } from 'uint8arraylist'
 import { REQUEST_LENGTH } from './request.ts'
-import type { Stream } from '@libp2p/interface'
+import type { Connection, PeerId, Stream } from '@libp2p/interface'
 
 interface Arrival {
   bytes: number
@@ -11,13 +11,17 @@ interface Arrival {
 }
 
 const arrivals = new Map<string, Arrival>()
+const callers = new Set<string>()
 const waiting = new Set<() => void>()
 
 /**
  * A handler that takes note of what it reads `for await`, and of the end. It begins
  * with a request.
  */
-export async function takeNote (stream: Stream): Promise<void> {
+export async function takeNote (stream: Stream, { remotePeer }: Connection): Promise<void> {
+  callers.add(remotePeer.toString())
+  waiting.forEach(look => { look() })
+
   const arrival = { bytes: 0, ended: false }
   const start = new Uint8ArrayList()
 
@@ -36,21 +40,34 @@ export async function takeNote (stream: Stream): Promise<void> {
   await stream.close()
 }
 
-/**
- * Resolves when so many bytes of the request have arrived, and the end if it is to be
- * waited for
- */
-export async function arrived (request: string, bytes = REQUEST_LENGTH, end = false): Promise<void> {
+async function until (isSo: () => boolean): Promise<void> {
   await new Promise<void>(resolve => {
     const look = (): void => {
-      const arrival = arrivals.get(request)
-
-      if (arrival != null && arrival.bytes >= bytes && (arrival.ended || !end)) {
+      if (isSo()) {
         waiting.delete(look)
         resolve()
       }
     }
     waiting.add(look)
     look()
+  })
+}
+
+/**
+ * Resolves when the peer has had the handler called
+ */
+export async function calledBy (peerId: PeerId): Promise<void> {
+  await until(() => callers.has(peerId.toString()))
+}
+
+/**
+ * Resolves when so many bytes of the request have arrived, and the end if it is to be
+ * waited for
+ */
+export async function arrived (request: string, bytes = REQUEST_LENGTH, end = false): Promise<void> {
+  await until(() => {
+    const arrival = arrivals.get(request)
+
+    return arrival != null && arrival.bytes >= bytes && (arrival.ended || !end)
   })
 }

@@ -3,7 +3,7 @@
  */
 import { sendBulk } from '../../src/index.ts'
 import { bytes, pattern } from '../support/streams.ts'
-import { arrived } from './arrivals.ts'
+import { arrived, calledBy } from './arrivals.ts'
 import { nameOf, observe, ticks } from './observe.ts'
 import { nextRequest, REQUEST_LENGTH } from './request.ts'
 import type { TransportName } from '../support/nodes.ts'
@@ -41,6 +41,10 @@ const SENDS: Record<string, { send: Send, messages?: number, length?: number }> 
     send: async (open, messages) => {
       await Promise.all(messages.map(async message => (await send(open, message)).close()))
     }
+  },
+  'writes nothing': {
+    messages: 0,
+    send: async open => { await open() }
   },
   'uses sendBulk': {
     length: REQUEST_LENGTH + BULK,
@@ -80,7 +84,7 @@ export async function sayGoodbye (side: Side, protocol: string, round: string, [
   const { send, messages = 1, length = REQUEST_LENGTH } = SENDS[how] ?? {}
   const dialer = await side.newDialer(round)
   const requests = Array.from({ length: messages }, nextRequest)
-  const all = Promise.all(requests.map(async request => arrived(request, length)))
+  const all = messages === 0 ? calledBy(dialer.node.peerId) : Promise.all(requests.map(async request => arrived(request, length)))
 
   const seen = await observe(async ({ note }) => {
     await send?.(async () => side.open(protocol, {}, dialer), requests)
