@@ -45,6 +45,11 @@ function * killing (connection: Connection): Generator<Uint8Array> {
   }
 }
 
+async function * lasting (until: Promise<void>): AsyncGenerator<Uint8Array> {
+  yield * bytesOf(PART)
+  await until
+}
+
 describe.each<TransportName>(['tcp', 'quic', 'ws'])('a gigabyte over %s', transport => {
   let dialer: Libp2p<OpenerServices>
   let listener: BulkListener
@@ -80,8 +85,8 @@ describe.each<TransportName>(['tcp', 'quic', 'ws'])('a gigabyte over %s', transp
     return Promise.all(Array.from({ length: STREAMS }, async () => session.openStream()))
   }
 
-  async function expectPart (stream: Stream): Promise<void> {
-    const { bytes } = await sendBulk(stream, bytesOf(PART))
+  async function expectPart (stream: Stream, chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array> = bytesOf(PART)): Promise<void> {
+    const { bytes } = await sendBulk(stream, chunks)
     const { buffered, ...received }: BulkDigest = JSON.parse(new TextDecoder().decode(await readAll(stream)))
 
     expect(bytes).to.equal(PART)
@@ -107,12 +112,16 @@ describe.each<TransportName>(['tcp', 'quic', 'ws'])('a gigabyte over %s', transp
     const [killed, ...others] = await openAll(session)
     const { stream, connection } = killed as BulkStream
 
-    const rest = Promise.all(others.map(async ({ stream }) => expectPart(stream)))
+    // none of their connections is free before that of the lost one is replaced
+    const replaced = Promise.withResolvers<void>()
+    const rest = Promise.all(others.map(async ({ stream }) => expectPart(stream, lasting(replaced.promise))))
     const err = await sendBulk(stream, killing(connection)).catch(err => err)
 
     expect(err).to.be.instanceOf(BulkTransferError)
     expect(err.bytes).to.be.within(0, PART / 2)
-    await expectPart((await session.openStream()).stream)
+    const again = await session.openStream()
+    replaced.resolve()
+    await expectPart(again.stream)
     await rest
     expect(await session.close()).to.equal(STREAMS)
   }, TIMEOUT)
