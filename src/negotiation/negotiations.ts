@@ -54,7 +54,7 @@ interface Expectation {
 
 export class Negotiations {
   readonly #deadlines = new Deadlines()
-  readonly #running = new Map<OptimisticNegotiation, Connection>()
+  readonly #running = new Map<OptimisticNegotiation, { connection: Connection, isTrusted(): boolean }>()
   readonly #heldFins = new WeakMap<StreamMuxer, HeldFins>()
   readonly #components: NegotiationsComponents
   readonly #known: KnownProtocols
@@ -123,7 +123,10 @@ export class Negotiations {
       this.#start(opening, stream, {
         isEarly: true,
         isTrusted: () => trusted,
-        onConfirmed: () => { resolve('confirmed') }
+        onConfirmed: () => {
+          trusted = true
+          resolve('confirmed')
+        }
       }).flush()
 
       // it may have arrived while the stream was created
@@ -153,8 +156,8 @@ export class Negotiations {
    * Something has become known about the peer of the connection
    */
   reconsider (connection: Connection): void {
-    for (const [negotiation, ofNegotiation] of this.#running) {
-      if (ofNegotiation === connection) {
+    for (const [negotiation, running] of this.#running) {
+      if (running.connection === connection) {
         negotiation.reconsider()
       }
     }
@@ -167,8 +170,9 @@ export class Negotiations {
   untilSent (connection: Connection): Promise<void> | undefined {
     const sending: Array<Promise<void>> = []
 
-    for (const [negotiation, ofNegotiation] of this.#running) {
-      const sent = ofNegotiation === connection ? negotiation.untilSent() : undefined
+    for (const [negotiation, running] of this.#running) {
+      // whoever has not got the stream yet is told that the connection is gone
+      const sent = running.connection === connection && running.isTrusted() ? negotiation.untilSent() : undefined
 
       if (sent != null) {
         sending.push(sent)
@@ -235,7 +239,7 @@ export class Negotiations {
       }
     })
 
-    this.#running.set(negotiation, connection)
+    this.#running.set(negotiation, { connection, isTrusted })
 
     return negotiation
   }

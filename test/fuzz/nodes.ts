@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import fc from 'fast-check'
-import { streamOpener } from '../../src/index.ts'
+import { closeSocketOf, leavesSocketsOpen } from '../../src/compat/websocket-close.ts'
+import { streamOpener, transportOf } from '../../src/index.ts'
 import { turn } from '../support/bulk-data.ts'
 import { addressOf, connectIdentified, createStockNode, stopNodes, TRANSPORTS } from '../support/nodes.ts'
 import { replacedMethods } from '../support/streams.ts'
@@ -122,6 +123,11 @@ class Pair {
 
   #kill (node: Node, peer: Node, how: string): void {
     const [connection] = node.getConnections(peer.peerId) as Array<Connection & { maConn: MultiaddrConnection }>
+
+    // over WebSockets the peer would never know
+    if (connection != null && leavesSocketsOpen(transportOf(connection))) {
+      closeSocketOf(connection.maConn)
+    }
 
     switch (how) {
       case 'abort':
