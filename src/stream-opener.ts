@@ -1,4 +1,4 @@
-import { isPeerId, serviceCapabilities, serviceDependencies } from '@libp2p/interface'
+import { DialError, isPeerId, serviceCapabilities, serviceDependencies } from '@libp2p/interface'
 import { raceSignal } from 'race-signal'
 import { Admission } from './admission.ts'
 import { ConnectionOpener } from './connection-opener.ts'
@@ -197,7 +197,7 @@ export class StreamOpener implements BulkStreams, Startable {
     // openConnection would find it as well, but costs a tenth of an open
     const found = isPeerId(peer) && options.onProgress == null ? this.#findConnection(peer) : this.#bulk?.findOther(peer)
     const existing = options.force === true ? undefined : found
-    const connection = existing ?? await this.#connectionManager.openConnection(peer, options)
+    const connection = existing ?? await this.#dial(peer, options)
 
     try {
       return await this.#openOn(connection, request)
@@ -215,7 +215,20 @@ export class StreamOpener implements BulkStreams, Startable {
 
     await untilDialsAreForgotten()
 
-    return this.#openOn(this.#findConnection(connection.remotePeer, connection) ?? await this.#connectionManager.openConnection(peer, { ...options, force: true }), request)
+    return this.#openOn(this.#findConnection(connection.remotePeer, connection) ?? await this.#dial(peer, { ...options, force: true }), request)
+  }
+
+  /**
+   * What a WebSocket fails with is an event, and libp2p rejects with it
+   */
+  async #dial (peer: PeerId | Multiaddr | Multiaddr[], options: OpenStreamOptions): Promise<Connection> {
+    try {
+      return await this.#connectionManager.openConnection(peer, options)
+    } catch (reason) {
+      throw reason instanceof Error || options.signal?.aborted === true
+        ? toError(reason)
+        : Object.assign(new DialError('The peer could not be dialled'), { cause: reason })
+    }
   }
 
   /**

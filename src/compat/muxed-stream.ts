@@ -16,6 +16,7 @@
  * Until: libp2p negotiates lazily itself (https://github.com/libp2p/specs/issues/643), or
  * muxers take a handshake for `createStream`.
  */
+import { retire } from '../util/override.ts'
 import type { AbortOptions, Stream } from '@libp2p/interface'
 import type { AbstractStream } from '@libp2p/utils'
 import type { Uint8ArrayList } from 'uint8arraylist'
@@ -147,15 +148,15 @@ export class HookedStream implements Required<StreamHooks> {
     const stream = this.#stream
     const hooks = this.#hooks
 
-    stream.send = stream.send === hooks.send ? this.#send : stream.send
-    stream.close = stream.close === hooks.close ? this.#close : stream.close
-    stream.onData = stream.onData === hooks.received ? this.#onData : stream.onData
-    stream.onRemoteCloseWrite = stream.onRemoteCloseWrite === hooks.receivedFin ? this.#onRemoteCloseWrite : stream.onRemoteCloseWrite
-    stream.onTransportClosed = stream.onTransportClosed === hooks.lost ? this.#onTransportClosed : stream.onTransportClosed
-    stream.sendCloseRead = stream.sendCloseRead === hooks.stopReading ? this.#sendCloseRead : stream.sendCloseRead
+    stream.send = retire(stream.send, hooks.send, this.#send)
+    stream.close = retire(stream.close, hooks.close, this.#close)
+    stream.onData = retire(stream.onData, hooks.received, this.#onData)
+    stream.onRemoteCloseWrite = retire(stream.onRemoteCloseWrite, hooks.receivedFin, this.#onRemoteCloseWrite)
+    stream.onTransportClosed = retire(stream.onTransportClosed, hooks.lost, this.#onTransportClosed)
+    stream.sendCloseRead = retire(stream.sendCloseRead, hooks.stopReading, this.#sendCloseRead)
 
-    if (stream.sendCloseWrite === hooks.endWriting) {
-      stream.sendCloseWrite = this.#sendCloseWrite
+    if (hooks.endWriting != null) {
+      stream.sendCloseWrite = retire(stream.sendCloseWrite, hooks.endWriting, this.#sendCloseWrite)
     }
   }
 }

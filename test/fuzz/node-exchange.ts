@@ -1,4 +1,5 @@
 import { equals } from 'uint8arrays/equals'
+import { withErrors } from '../../src/util/to-error.ts'
 import { turn } from '../support/bulk-data.ts'
 import { pattern } from '../support/streams.ts'
 import { checkName, DOCUMENTED_ERRORS } from './errors.ts'
@@ -38,7 +39,8 @@ export async function exchange (stream: Stream, { bytes, reader: style, abort }:
     stream.abort(new KilledError())
   }
 
-  const closed = await settled(stream.close(), 'close()', LIMIT)
+  // once it is confirmed it is libp2p's own stream, whose close() may reject with an event
+  const closed = await settled(withErrors(stream.close()), 'close()', LIMIT)
   check(await becomes(() => reader.isOver || stream.status !== 'open', LIMIT), 'an exchange does not end', { protocol: stream.protocol, read: reader.read.byteLength, sent: bytes, status: stream.status, writeStatus: stream.writeStatus, remoteWriteStatus: stream.remoteWriteStatus })
 
   for (const error of [closed.error, reader.error]) {

@@ -63,7 +63,7 @@ describe.each(builtCells())('while nothing that $name sends gets through', ({ pe
 
     relay.release()
     const [answer] = await Promise.all([answerTo(stream), stream.close()])
-    expect(answer).to.deep.equal(report(7))
+    expect(answer).toEqual(report(7))
   })
 
   it('the end of a request arrives where it is to be immediate', async () => {
@@ -74,7 +74,7 @@ describe.each(builtCells())('while nothing that $name sends gets through', ({ pe
 
     const answer = answerTo(stream)
     relay.release()
-    expect(await answer).to.deep.equal(report(9))
+    expect(await answer).toEqual(report(9))
   })
 
   it('the end of a request stays behind where it is to be confirmed', async () => {
@@ -92,7 +92,7 @@ describe.each(builtCells())('while nothing that $name sends gets through', ({ pe
 
     const answers = Promise.all([answerTo(stream), answerTo(later)])
     relay.release()
-    expect(await answers).to.deep.equal([report(4), report(5)])
+    expect(await answers).toEqual([report(4), report(5)])
   })
 
   it('libp2p does not get a stream', async () => {
@@ -108,10 +108,10 @@ describe.each(builtCells())('while nothing that $name sends gets through', ({ pe
     const answer = answerTo(later)
     void later.close()
     relay.release()
-    expect(await answer).to.deep.equal(report(5))
+    expect(await answer).toEqual(report(5))
 
     const stream = await opening
     const [empty] = await Promise.all([answerTo(stream), stream.close()])
-    expect(empty).to.deep.equal(report(0))
+    expect(empty).toEqual(report(0))
   })
 })
