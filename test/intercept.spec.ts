@@ -6,7 +6,7 @@ import { fetch } from '@libp2p/fetch'
 import { gossipsub } from '@libp2p/gossipsub'
 import { identify, identifyPush } from '@libp2p/identify'
 import { kadDHT, passthroughMapper } from '@libp2p/kad-dht'
-import { ping } from '@libp2p/ping'
+import { ping, PING_PROTOCOL } from '@libp2p/ping'
 import { prometheusMetrics } from '@libp2p/prometheus-metrics'
 import { tcp } from '@libp2p/tcp'
 import { multiaddr } from '@multiformats/multiaddr'
@@ -15,6 +15,7 @@ import { Registry } from 'prom-client'
 import { toString } from 'uint8arrays/to-string'
 import { afterEach, describe, expect, it } from 'vitest'
 import { streamOpener } from '../src/index.ts'
+import { until as becomes } from './support/bulk-data.ts'
 import { addressOf, connectIdentified, createStockNode, identified } from './support/nodes.ts'
 import { echoOf, handleRaw } from './support/raw-listener.ts'
 import { rounds } from './support/rounds.ts'
@@ -116,6 +117,14 @@ async function until (target: object, event: string, isSo: () => boolean): Promi
   }
 }
 
+/**
+ * Ping allows one stream, and over QUIC the end of the last one may be overtaken: under
+ * load libp2p refuses some pings of a row with stock, too (16 of 5,000)
+ */
+function isPinging (node: Libp2p<any>): boolean {
+  return node.getConnections().some(({ streams }) => streams.some(({ protocol }) => protocol === PING_PROTOCOL))
+}
+
 const WITHOUT_AND_WITH: Array<[string, boolean]> = [['without', false], ['with', true]]
 const WHO_INTERCEPTS: Array<[string, boolean, boolean]> = [
   ['without intercept', false, false],
@@ -140,6 +149,7 @@ describe.each(STREAM_TRANSPORTS)('over %s', transport => {
       expect(await listener.services.ping.ping(dialer.peerId)).to.be.at.least(0)
 
       for (let i = 0; i < 20; i++) {
+        await becomes(() => !isPinging(dialer))
         expect(await dialer.services.ping.ping(listener.peerId)).to.be.at.least(0)
       }
 
