@@ -1,0 +1,106 @@
+import { once } from 'node:events'
+import { AbstractMultiaddrConnection } from '@libp2p/utils'
+import type { AbortOptions } from '@libp2p/interface'
+import type { SendResult } from '@libp2p/utils'
+import type { TLSSocket } from 'node:tls'
+import type { Uint8ArrayList } from 'uint8arraylist'
+import type { TcpConnection } from '../compat/tcp-socket.ts'
+
+/**
+ * What is sent and received through the TLS socket that has taken the place of the
+ * connection's own. Both end together, whichever is closed, aborted or lost.
+ */
+export class EncryptedConnection extends AbstractMultiaddrConnection {
+  readonly #connection: TcpConnection
+  readonly #socket: TLSSocket
+  readonly #count?: () => void
+
+  constructor (connection: TcpConnection, socket: TLSSocket, count?: () => void) {
+    super({
+      log: connection.log,
+      direction: connection.direction,
+      remoteAddr: connection.remoteAddr,
+      inactivityTimeout: connection.inactivityTimeout,
+      maxReadBufferLength: connection.maxReadBufferLength
+    })
+
+    this.#connection = connection
+    this.#socket = socket
+    this.#count = count
+
+    socket.on('data', data => {
+      count?.()
+      this.onData(data)
+    })
+    socket.on('drain', () => { this.safeDispatchEvent('drain') })
+    // as the connection does when its own socket ends
+    socket.once('end', () => { connection.onTransportClosed() })
+
+    // libp2p closes the connection and not what it has got from the encrypter
+    connection.sendClose = async options => {
+      await this.close(options)
+      await this.#closed(options)
+    }
+
+    const sendReset = connection.sendReset.bind(connection)
+
+    connection.sendReset = err => {
+      // a socket that is being shut down cannot be reset, and the connection's own does
+      // not know that it is
+      if (socket.writableEnded) {
+        socket.destroy()
+      } else {
+        sendReset(err)
+      }
+    }
+
+    connection.addEventListener('close', ({ error }) => {
+      if (error != null) {
+        socket.destroy()
+        this.abort(error)
+      } else {
+        socket.destroySoon()
+        this.onTransportClosed()
+      }
+    })
+  }
+
+  sendData (data: Uint8ArrayList): SendResult {
+    let canSendMore = true
+
+    // the header of a frame and its data in one record, and in one system call
+    this.#socket.cork()
+
+    for (const bytes of data) {
+      canSendMore = this.#socket.write(bytes)
+    }
+
+    this.#socket.uncork()
+    this.#count?.()
+
+    return { sentBytes: data.byteLength, canSendMore }
+  }
+
+  async sendClose (options?: AbortOptions): Promise<void> {
+    this.#socket.destroySoon()
+    await this.#closed(options)
+  }
+
+  sendReset (err: Error): void {
+    this.#connection.abort(err)
+  }
+
+  sendPause (): void {
+    this.#socket.pause()
+  }
+
+  sendResume (): void {
+    this.#socket.resume()
+  }
+
+  async #closed (options?: AbortOptions): Promise<void> {
+    if (!this.#socket.closed) {
+      await once(this.#socket, 'close', options)
+    }
+  }
+}
