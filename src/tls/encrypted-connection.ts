@@ -56,7 +56,6 @@ export class EncryptedConnection extends AbstractMultiaddrConnection {
 
     connection.addEventListener('close', ({ error }) => {
       if (error != null) {
-        socket.destroy()
         this.abort(error)
       } else {
         socket.destroySoon()

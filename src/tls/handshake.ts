@@ -3,6 +3,7 @@ import { TLSSocket, connect } from 'node:tls'
 import { ConnectionClosedError, InvalidCryptoExchangeError } from '@libp2p/interface'
 import { countBytes } from '../compat/count-bytes.ts'
 import { takeSocket } from '../compat/tcp-socket.ts'
+import { untilNextTurn } from '../util/next-turn.ts'
 import { EncryptedConnection } from './encrypted-connection.ts'
 import type { CounterGroup, Logger, PeerId, SecureConnectionOptions, SecuredConnection, StreamCloseEvent, StreamMuxerFactory } from '@libp2p/interface'
 import type { TLSComponents } from '@libp2p/tls'
@@ -53,7 +54,7 @@ export class Handshake {
   readonly #log: Logger
   readonly #muxers: Map<string, StreamMuxerFactory>
   readonly #failed = Promise.withResolvers<never>()
-  #hasFailed = false
+  #failure?: Error
 
   constructor (init: HandshakeInit, role: Role, connection: TcpConnection, options: SecureConnectionOptions = {}) {
     this.#init = init
@@ -90,9 +91,8 @@ export class Handshake {
     try {
       return await this.#encrypt()
     } catch (err: any) {
-      this.#fail(err)
-
-      throw err
+      // what it was to begin with
+      throw this.#fail(err)
     } finally {
       this.#connection.removeEventListener('close', onClose)
       signal?.removeEventListener('abort', onAbort)
@@ -121,6 +121,9 @@ export class Handshake {
     })
 
     await this.#unlessFailed(once(socket, 'secure'))
+    // OpenSSL is still reading. If what follows closed the socket, that would end the
+    // process.
+    await untilNextTurn()
     this.#init.events?.increment({ secure: true })
 
     const remotePeer = await this.#unlessFailed(this.#verify(socket))
@@ -189,19 +192,19 @@ export class Handshake {
     return Promise.race([promise, this.#failed.promise])
   }
 
-  #fail (err: Error): void {
-    if (this.#hasFailed) {
-      return
+  #fail (err: Error): Error {
+    if (this.#failure == null) {
+      this.#failure = err
+      this.#log.error('error encrypting %s connection - %e', this.#connection.direction, err)
+
+      if (err.name !== 'HandshakeTimeoutError') {
+        this.#init.events?.increment({ error: true })
+      }
+
+      this.#connection.abort(err)
+      this.#failed.reject(err)
     }
 
-    this.#hasFailed = true
-    this.#log.error('error encrypting %s connection - %e', this.#connection.direction, err)
-
-    if (err.name !== 'HandshakeTimeoutError') {
-      this.#init.events?.increment({ error: true })
-    }
-
-    this.#connection.abort(err)
-    this.#failed.reject(err)
+    return this.#failure
   }
 }
