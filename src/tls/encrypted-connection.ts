@@ -7,6 +7,12 @@ import type { Uint8ArrayList } from 'uint8arraylist'
 import type { TcpConnection } from '../compat/tcp-socket.ts'
 
 /**
+ * How long the writing of what is left may be at a standstill after the peer has ended
+ * the connection, in ms
+ */
+const FLUSH_TIMEOUT = 5_000
+
+/**
  * What is sent and received through the TLS socket that has taken the place of the
  * connection's own. Both end together, whichever is closed, aborted or lost.
  */
@@ -59,6 +65,9 @@ export class EncryptedConnection extends AbstractMultiaddrConnection {
         this.abort(error)
       } else {
         socket.destroySoon()
+        // node:tls may never say that it has written what a peer that has reset the
+        // connection does not get
+        connection.socket.setTimeout(FLUSH_TIMEOUT, () => { socket.destroy() })
         this.onTransportClosed()
       }
     })
