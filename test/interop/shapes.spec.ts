@@ -53,7 +53,7 @@ describe.each(builtCells())('to $name, a stream', ({ peer: peerName, transport, 
   }
 
   it('is encrypted as it is to be', () => {
-    expect(connection.encryption).to.equal({ noise: '/noise', tls: '/tls/1.0.0', quic: 'native' }[encrypter ?? 'quic'])
+    expect(connection.encryption).to.equal({ noise: '/noise', tls: '/tls/1.0.0', 'socket tls': '/tls/1.0.0', quic: 'native' }[encrypter ?? 'quic'])
   })
 
   it('is echoed, one after the other and many at once', async () => {
