@@ -1,15 +1,16 @@
 /**
  * Keeps the peer from sending more than is read.
  *
- * `stream.pause()` does not do that. Over QUIC it is not passed on: the stream goes
- * on reading, and aborts itself when 4 MiB are waiting. yamux streams resume by
- * opening their window before the data that is waiting was read, and when it has
- * grown to its maximum of 16 MiB it is more than they will hold.
+ * `stream.pause()` does that over QUIC, where the service runs, see quic/quic-streams.ts.
+ * Elsewhere it does not. QUIC streams of stock go on reading, and abort themselves
+ * when 4 MiB are waiting. yamux streams resume by opening their window before the data
+ * that is waiting was read, and when it has grown to its maximum of 16 MiB it is more
+ * than they will hold.
  *
  * And what arrives while a stream is paused waits in the stream, one object for every
  * byte if the peer wants it.
  *
- * So here it is what makes the peer wait that is held: the window updates of yamux,
+ * So there it is what makes the peer wait that is held: the window updates of yamux,
  * the reads of QUIC, behind which quinn has a window of its own, and what other
  * streams do to tell the peer that they are paused. The rest still arrives. Like the
  * muxer of a connection this is behind the public interfaces of libp2p, and
@@ -46,6 +47,12 @@ export interface ReadHoldInit {
   onError(err: Error): void
 }
 
+/**
+ * Of streams that are not read while they are paused
+ */
+export const IS_HELD_BY_PAUSE = Symbol('libp2p-stream-opener.is-held-by-pause')
+
+type HeldByPause = Stream & { [IS_HELD_BY_PAUSE]?: boolean }
 type YamuxStream = Stream & { sendWindowUpdate(): void, maxStreamWindowSize?: number }
 type PausableStream = Stream & { sendPause?(): void, sendResume?(): void }
 type QuicStream = Stream & { readFromStream(): Promise<void>, onData(data: unknown): void, onRemoteCloseWrite(): void }
@@ -55,7 +62,11 @@ export function holdReads (stream: Stream, init: ReadHoldInit): ReadHold {
     return new YamuxHold(stream, init)
   }
 
-  return isQuicStream(stream) ? new QuicHold(stream, init) : new PauseHold(stream)
+  if ((stream as HeldByPause)[IS_HELD_BY_PAUSE] === true) {
+    return new PauseHold(stream)
+  }
+
+  return isQuicStream(stream) ? new StockQuicHold(stream, init) : new SignalHold(stream)
 }
 
 function isYamuxStream (stream: Stream): stream is YamuxStream {
@@ -118,13 +129,37 @@ class YamuxHold implements ReadHold {
   }
 }
 
+class PauseHold implements ReadHold {
+  readonly #stream: Stream
+
+  constructor (stream: Stream) {
+    this.#stream = stream
+  }
+
+  hold (): void {
+    if (this.#stream.readStatus === 'readable') {
+      this.#stream.pause()
+    }
+  }
+
+  release (): void {
+    if (this.#stream.readStatus === 'paused') {
+      this.#stream.resume()
+    }
+  }
+
+  restore (): void {
+    this.release()
+  }
+}
+
 /**
  * What ends the loop that reads from a QUIC stream, which takes it for the stream
  * being closed because of the code
  */
 const PARK = Object.assign(new Error('Reading is held'), { code: 'Unknown' })
 
-class QuicHold implements ReadHold {
+class StockQuicHold implements ReadHold {
   #isHeld = false
   #isParking = false
   #isParked = false
@@ -210,7 +245,7 @@ function spyOnErrors (log: Logger, onError: (err: Error) => void): Logger {
  * mplex has no way to make the peer wait. So a stream is aborted when as much has
  * arrived meanwhile as would have been too much for one that is paused.
  */
-class PauseHold implements ReadHold {
+class SignalHold implements ReadHold {
   #heldAt?: number
   readonly #stream: PausableStream
 
