@@ -17,9 +17,11 @@
  * feature-detected.
  */
 import { StreamBufferError } from '@libp2p/interface'
+import { isStockQuicStream, StockQuicHold } from './quic/stock-quic-hold.ts'
 import { override } from '../util/override.ts'
+import { canReceive } from '../util/streams.ts'
 import type { Override } from '../util/override.ts'
-import type { Logger, Stream } from '@libp2p/interface'
+import type { Stream } from '@libp2p/interface'
 
 export interface ReadHold {
   /**
@@ -55,7 +57,6 @@ export const IS_HELD_BY_PAUSE = Symbol('libp2p-stream-opener.is-held-by-pause')
 type HeldByPause = Stream & { [IS_HELD_BY_PAUSE]?: boolean }
 type YamuxStream = Stream & { sendWindowUpdate(): void, maxStreamWindowSize?: number }
 type PausableStream = Stream & { sendPause?(): void, sendResume?(): void }
-type QuicStream = Stream & { readFromStream(): Promise<void>, onData(data: unknown): void, onRemoteCloseWrite(): void }
 
 export function holdReads (stream: Stream, init: ReadHoldInit): ReadHold {
   if (isYamuxStream(stream)) {
@@ -66,19 +67,11 @@ export function holdReads (stream: Stream, init: ReadHoldInit): ReadHold {
     return new PauseHold(stream)
   }
 
-  return isQuicStream(stream) ? new StockQuicHold(stream, init) : new SignalHold(stream)
+  return isStockQuicStream(stream) ? new StockQuicHold(stream, init) : new SignalHold(stream)
 }
 
 function isYamuxStream (stream: Stream): stream is YamuxStream {
   return typeof (stream as Partial<YamuxStream>).sendWindowUpdate === 'function'
-}
-
-function isQuicStream (stream: Stream): stream is QuicStream {
-  return typeof (stream as Partial<QuicStream>).readFromStream === 'function'
-}
-
-function canReceive (stream: Stream): boolean {
-  return stream.status === 'open' && stream.remoteWriteStatus === 'writable'
 }
 
 class YamuxHold implements ReadHold {
@@ -151,94 +144,6 @@ class PauseHold implements ReadHold {
   restore (): void {
     this.release()
   }
-}
-
-/**
- * What ends the loop that reads from a QUIC stream, which takes it for the stream
- * being closed because of the code
- */
-const PARK = Object.assign(new Error('Reading is held'), { code: 'Unknown' })
-
-class StockQuicHold implements ReadHold {
-  #isHeld = false
-  #isParking = false
-  #isParked = false
-  #reads?: Override<Pick<QuicStream, 'onData' | 'onRemoteCloseWrite'>>
-  readonly #stream: QuicStream
-  readonly #log: Override<Pick<QuicStream, 'log'>>
-
-  constructor (stream: QuicStream, { onError }: ReadHoldInit) {
-    this.#stream = stream
-    this.#log = override<Pick<QuicStream, 'log'>>(stream, { log: spyOnErrors(stream.log, onError) })
-  }
-
-  hold (): void {
-    this.#isHeld = true
-
-    // not before there was data: until then the methods may be those of a
-    // negotiation, which puts back what it found
-    this.#reads ??= this.#override()
-  }
-
-  release (): void {
-    this.#isHeld = false
-
-    if (this.#isParked) {
-      this.#isParked = false
-
-      if (canReceive(this.#stream)) {
-        void this.#stream.readFromStream()
-      }
-    }
-  }
-
-  restore (): void {
-    this.release()
-    this.#reads?.restore()
-    this.#log.restore()
-  }
-
-  #override (): Override<Pick<QuicStream, 'onData' | 'onRemoteCloseWrite'>> {
-    const stream = this.#stream
-    const reads = override<Pick<QuicStream, 'onData' | 'onRemoteCloseWrite'>>(stream, {
-      onData: data => {
-        reads.original.onData.call(stream, data)
-
-        if (this.#isHeld && canReceive(stream)) {
-          this.#isParking = true
-
-          throw PARK
-        }
-      },
-
-      onRemoteCloseWrite: () => {
-        if (this.#isParking) {
-          this.#isParking = false
-          this.#isParked = true
-        } else {
-          reads.original.onRemoteCloseWrite.call(stream)
-        }
-      }
-    })
-
-    return reads
-  }
-}
-
-/**
- * The only place where a QUIC stream says that it was reset, or that the connection
- * was lost, is its log - to everybody else it is the end of the data
- */
-function spyOnErrors (log: Logger, onError: (err: Error) => void): Logger {
-  return Object.assign((formatter: any, ...args: any[]) => { log(formatter, ...args) }, log, {
-    trace: (formatter: any, ...args: any[]) => {
-      if (args[0] instanceof Error && args[0] !== PARK) {
-        onError(args[0])
-      }
-
-      log.trace(formatter, ...args)
-    }
-  })
 }
 
 /**

@@ -19,7 +19,7 @@
  * `cleanUpStream` what it has made of them. The methods are replaced on these objects,
  * connection by connection. Where one of them is missing, and for streams that were
  * opened before the service was started, all is as with stock: then sendBulk and
- * receiveBulk still do what they say, see hold-reads.ts.
+ * receiveBulk still do what they say, see stock-quic-hold.ts.
  *
  * It can go when upstream has mended all four, which test/quic.spec.ts says by going
  * red.
