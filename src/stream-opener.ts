@@ -16,6 +16,7 @@ import { isBeforeFirstByte } from './outbound-stream.ts'
 import { toError } from './util/to-error.ts'
 import type { Request } from './admission.ts'
 import type { BulkOpener } from './bulk/bulk-opener.ts'
+import type { QuicStreams } from './compat/quic/quic-streams.ts'
 import type { BulkSession, BulkSessionOptions, BulkStream, BulkStreamOptions, BulkStreams } from './bulk/types.ts'
 import type { OpenStreamOnOptions, OpenStreamOptions, PeerStatus, StreamOpenerComponents } from './types.ts'
 import type { Settings } from './options.ts'
@@ -46,6 +47,11 @@ export class StreamOpener implements BulkStreams, Startable {
    * and a page need not load it before
    */
   #bulk?: BulkOpener
+
+  /**
+   * Where there is QUIC, so never in a page
+   */
+  #quic?: QuicStreams
 
   constructor (components: StreamOpenerComponents, settings: Settings) {
     this.#components = components
@@ -108,7 +114,23 @@ export class StreamOpener implements BulkStreams, Startable {
     const guarding = this.#settings.listenerGuard ? this.#guard.start() : undefined
 
     connections.forEach(connection => { this.#add(connection) })
-    await guarding
+    await Promise.all([guarding, this.#loadQuic()])
+  }
+
+  async #loadQuic (): Promise<void> {
+    const hasQuic = this.#components.transportManager.getTransports().some(transport => transport[Symbol.toStringTag] === 'quic')
+
+    if (!hasQuic || !this.#settings.quicReads || this.#quic != null) {
+      return
+    }
+
+    const { QuicStreams } = await import('./compat/quic/quic-streams.ts')
+
+    this.#quic = new QuicStreams()
+
+    if (this.#started) {
+      this.#connectionManager.getConnections().forEach(connection => { this.#quic?.add(connection) })
+    }
   }
 
   /**
@@ -131,6 +153,7 @@ export class StreamOpener implements BulkStreams, Startable {
     this.#negotiations.stop()
     this.#intercept.stop()
     this.#gracefulClose.stop()
+    this.#quic?.stop()
 
     events.removeEventListener('connection:open', this.#onConnectionOpen)
     events.removeEventListener('connection:close', this.#onConnectionClose)
@@ -153,6 +176,7 @@ export class StreamOpener implements BulkStreams, Startable {
   #add (connection: Connection): void {
     this.#guard.add(connection)
     this.#gracefulClose.add(connection)
+    this.#quic?.add(connection)
 
     if (this.#settings.intercept !== false) {
       this.#intercept.add(connection)
@@ -171,6 +195,7 @@ export class StreamOpener implements BulkStreams, Startable {
     this.#admission.closed(connection)
     this.#intercept.delete(connection)
     this.#gracefulClose.delete(connection)
+    this.#quic?.delete(connection)
   }
 
   status (): PeerStatus[]

@@ -181,6 +181,18 @@ export interface StreamOpenerInit extends NegotiationOptions, QueueOptions {
    * @default true
    */
   listenerGuard?: boolean
+
+  /**
+   * Mend how the streams of QUIC connections are read, in both directions, whoever
+   * opens them: `@chainsafe/libp2p-quic` reads 4 KiB at a time, goes on while a stream is
+   * paused until it aborts it at 4 MiB, and takes a reset or a lost connection for the end
+   * of the data. With this, reads grow to 256 KiB while data is waiting, a stream that is
+   * paused makes the peer wait, and it closes with a `StreamResetError` or a
+   * `ConnectionClosedError`.
+   *
+   * @default true
+   */
+  quicReads?: boolean
 }
 
 /**

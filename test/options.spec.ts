@@ -48,13 +48,14 @@ describe('the options of the service', () => {
     ['maxQueuedPerPeer', -1, 'maxQueuedPerPeer must be a whole number from 0, or Infinity, got -1'],
     ['intercept', 'all', "intercept must be true, false, protocols, or a function, got 'all'"],
     ['intercept', [''], "a protocol must be a string of 1 to 1023 bytes without newlines, got ''"],
-    ['listenerGuard', 'on', "listenerGuard must be true or false, got 'on'"]
+    ['listenerGuard', 'on', "listenerGuard must be true or false, got 'on'"],
+    ['quicReads', 1, 'quicReads must be true or false, got 1']
   ])('are checked at once: %s can not be %s', (name, value, message) => {
     expect(() => streamOpener({ [name]: value } as StreamOpenerInit)).toThrow(expect.objectContaining({ name: 'InvalidParametersError', message }))
   })
 
   it.each(Object.entries(ODD_VALUES))('are checked at once, also where one is %s', (_, value) => {
-    for (const name of ['negotiation', 'negotiationTimeout', 'halfClose', 'resume', 'queue', 'queueTimeout', 'maxStreamsPerProtocol', 'maxNegotiationsPerPeer', 'maxQueuedPerPeer', 'intercept', 'listenerGuard', 'priority']) {
+    for (const name of ['negotiation', 'negotiationTimeout', 'halfClose', 'resume', 'queue', 'queueTimeout', 'maxStreamsPerProtocol', 'maxNegotiationsPerPeer', 'maxQueuedPerPeer', 'intercept', 'listenerGuard', 'quicReads', 'priority']) {
       expect(() => streamOpener({ [name]: value } as any)).toThrow(expect.objectContaining({
         name: 'InvalidParametersError',
         message: expect.stringMatching(new RegExp(`^(${name}|a protocol) must be .*, got `))
@@ -75,7 +76,7 @@ describe('the options of the service', () => {
     streamOpener({})
     streamOpener({ negotiation: undefined, negotiationTimeout: undefined, halfClose: undefined, resume: undefined })
     streamOpener({ queue: undefined, queueTimeout: undefined, maxStreamsPerProtocol: undefined, maxNegotiationsPerPeer: undefined, maxQueuedPerPeer: undefined })
-    streamOpener({ intercept: undefined, listenerGuard: undefined })
+    streamOpener({ intercept: undefined, listenerGuard: undefined, quicReads: undefined })
     streamOpener({ intercept: [], maxStreamsPerProtocol: Infinity, maxQueuedPerPeer: 0 })
   })
 

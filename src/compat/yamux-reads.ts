@@ -16,7 +16,7 @@
  * and opens by what was read.
  */
 import { override } from '../util/override.ts'
-import { canReceive } from './paused-reads.ts'
+import { canReceive } from '../util/streams.ts'
 import type { ReadHold, ReadHoldInit } from './paused-reads.ts'
 import type { Override } from '../util/override.ts'
 import type { Stream } from '@libp2p/interface'

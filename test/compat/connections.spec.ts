@@ -57,7 +57,7 @@ async function run (name: string): Promise<{ stdout: string, stderr: string, cod
 }
 
 describe('a QUIC connection of stock that is lost', () => {
-  it('leaves every other stream open, else src/compat/quic-lost-streams.ts can go', async () => {
+  it('leaves every other stream open, else src/compat/quic/lost-streams.ts can go', async () => {
     const { connection } = await connectTo('quic')
 
     // those of identify are in the list as well

@@ -3,7 +3,7 @@
  */
 import { mplex } from '@libp2p/mplex'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { isQuicStream } from '../../src/compat/quic-reads.ts'
+import { isStockStream } from '../../src/compat/quic/stock-reads.ts'
 import { isYamuxStream } from '../../src/compat/yamux-reads.ts'
 import { addressOf, createStockNode, stopNodes } from '../support/nodes.ts'
 import { bytes, closed, readAll } from '../support/streams.ts'
@@ -58,10 +58,10 @@ describe('a stream of stock that is paused has its peer send more than it will h
     expect(await pauseBefore(256 * KIB, streams)).toEqual(tooMuch)
   }, PATIENCE)
 
-  it('over QUIC, as it goes on reading, else src/compat/quic-reads.ts can go', async () => {
+  it('over QUIC, as it goes on reading, else src/compat/quic/stock-reads.ts can go', async () => {
     const streams = await open('quic')
 
-    expect(isQuicStream(streams.remote)).toBe(true)
+    expect(isStockStream(streams.remote)).toBe(true)
     expect(await pauseBefore(5 * MIB, streams)).toEqual(tooMuch)
   }, PATIENCE)
 
@@ -79,7 +79,7 @@ describe('a stream of stock that is reset', () => {
     await expect(received).rejects.toThrow(expect.objectContaining({ name: 'StreamResetError' }))
   }, PATIENCE)
 
-  it('has come to its end over QUIC, else src/compat/quic-resets.ts can go', async () => {
+  it('has come to its end over QUIC, else src/compat/quic/resets.ts can go', async () => {
     const { outbound, remote } = await open('quic')
     const received = readAll(outbound)
 

@@ -98,7 +98,7 @@ describe.each(builtCells())('a protocol that $name does not speak', ({ peer: pee
       await expect(dialer.services.streamOpener.newStreamOn(connection, protocol)).rejects.toThrow(UNSUPPORTED)
     }
 
-    expect(errors.filter(name => name !== 'UnsupportedProtocolError' && !(mayLoseAnswer && name === 'StreamClosedError'))).to.deep.equal([])
+    expect(errors.filter(name => name !== 'UnsupportedProtocolError' && !(mayLoseAnswer && name === 'StreamResetError'))).to.deep.equal([])
     expect(await exchange(await dialer.services.streamOpener.newStreamOn(connection, PROTOCOLS.echo), bytes('still works'))).to.deep.equal(bytes('still works'))
   })
 })
