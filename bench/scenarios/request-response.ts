@@ -1,3 +1,4 @@
+import { besideNoise } from '../parts/beside-noise.ts'
 import { interleave } from '../parts/interleave.ts'
 import { print } from '../parts/print.ts'
 import { request, REQUEST_RESPONSE } from '../parts/request-response.ts'
@@ -82,6 +83,21 @@ export const requestResponse: Scenario = {
           }
         }
       }, 'guarded'))
+    }
+
+    for (const { roundTrip, size, rounds } of PATHS) {
+      targets.push(...await besideNoise({
+        name: 'a request and its answer',
+        roundTrip,
+        recorder,
+        warmUp: 4,
+        rounds: quick ? 4 : rounds,
+        block: async ({ services }, connection) => perOperation(size, async () => {
+          for (let i = 0; i < size; i++) {
+            await request(await services.streamOpener.newStreamOn(connection, REQUEST_RESPONSE))
+          }
+        })
+      }))
     }
 
     printTable(['transport', 'way', 'link, ms', 'ms to the end', 'to stock', 'CPU per request, us'], rows)

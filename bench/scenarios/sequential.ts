@@ -1,4 +1,5 @@
 import { ECHO } from '../../test/support/streams.ts'
+import { besideNoise } from '../parts/beside-noise.ts'
 import { interleave } from '../parts/interleave.ts'
 import { OPENERS, openersOf } from '../parts/openers.ts'
 import { print } from '../parts/print.ts'
@@ -23,11 +24,11 @@ const SIZE = 200
  * How the streams follow each other. The first one over a transport warms up for all of
  * them: with less than that V8 has not compiled everything at either end.
  */
-const MODES: Record<string, BlockInit & { warmUp: number }> = {
+const MODES = {
   'one after the other': { size: SIZE, ending: 'close() returned', warmUp: 36 },
   'each after the FIN': { size: SIZE, ending: 'closed at both ends', warmUp: 6 },
   '32 in flight': { size: 2 * SIZE, ending: 'closed at both ends', inFlight: 32, warmUp: 3 }
-}
+} satisfies Record<string, BlockInit & { warmUp: number }>
 
 /**
  * How many times as fast as `dialProtocol` it should be
@@ -94,6 +95,17 @@ export const sequential: Scenario = {
         }
       })
     }
+
+    const { warmUp, ...block } = MODES['one after the other']
+
+    targets.push(...await besideNoise({
+      name: 'an open, an echo and a close',
+      roundTrip: 0,
+      recorder,
+      warmUp,
+      rounds: quick ? 8 : 20,
+      block: async (dialer, connection) => runBlock(openersOf(dialer, connection, ECHO).newStream, block)
+    }))
 
     return targets
   }
