@@ -3,6 +3,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
+import { quic } from '@chainsafe/libp2p-quic'
+import { tcp } from '@libp2p/tcp'
+import { webSockets } from '@libp2p/websockets'
 import { pipe } from 'it-pipe'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -727,7 +730,8 @@ describe.each(['tcp', 'quic', 'ws'] as const)('bulk data over a connection by %s
   let listener: BulkListener
 
   beforeEach(async () => {
-    dialer = await createOpenerNode()
+    // that a peer is gone is noticed after this time over QUIC, by default 10 seconds
+    dialer = await createOpenerNode({}, { transports: [tcp(), quic({ maxIdleTimeout: 2_000, keepAliveInterval: 500 }), webSockets()] })
     listener = await forkBulkListener(transport)
   })
 
