@@ -44,6 +44,12 @@ export default {
       to: { path: '^src/', pathNot: '^src/(tls|compat|util|errors\\.ts|constants\\.ts)' }
     },
     {
+      name: 'only-the-TLS-encrypter-needs-Node.js',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(tls|compat/tls)/' },
+      to: { path: '^src/(tls|compat/tls)/' }
+    },
+    {
       name: 'negotiation-and-limits-do-not-know-each-other',
       severity: 'error',
       from: { path: '^src/(negotiation|limits)/' },

@@ -9,7 +9,7 @@ import { tls as stock } from '@libp2p/tls'
 import { generateCertificate } from '@libp2p/tls/utils'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
-import { EncryptedConnection } from '../src/compat/tls-connection.ts'
+import { EncryptedConnection } from '../src/compat/tls/encrypted-connection.ts'
 import { Handshake } from '../src/tls/handshake.ts'
 import { tls } from '../src/tls/index.ts'
 import { addressOf, createStockNode, stopNodes } from './support/nodes.ts'
@@ -99,13 +99,13 @@ describe.each([['this package', tls], ['@libp2p/tls', stock]] as const)('with %s
 
     await untilStalled(-1)
 
-    expect(sent).to.be.below(chunks)
-    expect(received).to.equal(0)
-    expect(near.writableNeedsDrain).to.equal(true)
+    expect(sent).toBeLessThan(chunks)
+    expect(received).toBe(0)
+    expect(near.writableNeedsDrain).toBe(true)
 
     far.resume()
     await sending
-    await vi.waitFor(() => { expect(received).to.equal(chunks * CHUNK.byteLength) }, { timeout: 30_000 })
+    await vi.waitFor(() => { expect(received).toBe(chunks * CHUNK.byteLength) }, { timeout: 30_000 })
   })
 
   it('a paused end keeps nothing but what its socket had read', async () => {
@@ -119,12 +119,12 @@ describe.each([['this package', tls], ['@libp2p/tls', stock]] as const)('with %s
     }
 
     await new Promise(resolve => { setTimeout(resolve, 200) })
-    expect(received.byteLength).to.equal(0)
-    expect(near.readBufferLength).to.equal(0)
-    expect(pair.dialer.socket.bytesRead).to.be.below(1_000_000)
+    expect(received.byteLength).toBe(0)
+    expect(near.readBufferLength).toBe(0)
+    expect(pair.dialer.socket.bytesRead).toBeLessThan(1_000_000)
 
     near.resume()
-    await vi.waitFor(() => { expect(received.byteLength).to.equal(400 * CHUNK.byteLength) }, { timeout: 30_000 })
+    await vi.waitFor(() => { expect(received.byteLength).toBe(400 * CHUNK.byteLength) }, { timeout: 30_000 })
   })
 
   // of the connection, that is what libp2p closes
@@ -142,12 +142,12 @@ describe.each([['this package', tls], ['@libp2p/tls', stock]] as const)('with %s
     let isClosed = false
     const closing = pair.dialer.close().then(() => { isClosed = true })
     await new Promise(resolve => { setTimeout(resolve, 50) })
-    expect(isClosed).to.equal(false)
+    expect(isClosed).toBe(false)
 
     far.resume()
     await Promise.all([closing, ended])
-    expect(Buffer.compare(received.subarray(), data)).to.equal(0)
-    expect([near.status, pair.dialer.status, pair.dialer.socket.closed]).to.deep.equal(['closed', 'closed', true])
+    expect(Buffer.compare(received.subarray(), data)).toBe(0)
+    expect([near.status, pair.dialer.status, pair.dialer.socket.closed]).toEqual(['closed', 'closed', true])
   })
 
   it('messages of any size arrive in order, as many as there are', async () => {
@@ -166,8 +166,8 @@ describe.each([['this package', tls], ['@libp2p/tls', stock]] as const)('with %s
       }
     }
 
-    await vi.waitFor(() => { expect(received.byteLength).to.equal(sent.byteLength) }, { timeout: 10_000 })
-    expect(Buffer.compare(received.subarray(), sent.subarray())).to.equal(0)
+    await vi.waitFor(() => { expect(received.byteLength).toBe(sent.byteLength) }, { timeout: 10_000 })
+    expect(Buffer.compare(received.subarray(), sent.subarray())).toBe(0)
   })
 
   it('a connection on which nothing happens times out, and only then', async () => {
@@ -180,11 +180,11 @@ describe.each([['this package', tls], ['@libp2p/tls', stock]] as const)('with %s
       near.send(bytes('hello'))
       await answer
       await new Promise(resolve => { setTimeout(resolve, 50) })
-      expect(near.status).to.equal('open')
+      expect(near.status).toBe('open')
     }
 
-    expect((await ended).error).to.have.property('name', 'TimeoutError')
-    expect(near.status).to.equal('aborted')
+    expect((await ended).error).toHaveProperty('name', 'TimeoutError')
+    expect(near.status).toBe('aborted')
   })
 })
 
@@ -197,12 +197,12 @@ it('close() ends when its signal aborts, and the connection can be aborted then'
   }
 
   await expect(pair.dialer.close({ signal: AbortSignal.timeout(100) })).rejects.toThrow()
-  expect(pair.dialer.socket.closed).to.equal(false)
+  expect(pair.dialer.socket.closed).toBe(false)
 
   const gone = once(pair.dialer.socket, 'close')
   pair.dialer.abort(new Error('Now'))
   await gone
-  expect(near.status).to.equal('aborted')
+  expect(near.status).toBe('aborted')
 })
 
 it('a peer that resets while the connection is being closed ends it', async () => {
@@ -217,9 +217,9 @@ it('a peer that resets while the connection is being closed ends it', async () =
   await new Promise<void>(resolve => { setImmediate(resolve) })
   pair.listener.socket.resetAndDestroy()
   // as ever, close() rejects then, or not
-  expect(await closing).to.be.oneOf(['closed', 'not closed'])
-  expect(pair.dialer.socket.destroyed).to.equal(true)
-  expect(near.status).to.be.oneOf(['aborted', 'closed'])
+  expect(['closed', 'not closed']).toContainEqual(await closing)
+  expect(pair.dialer.socket.destroyed).toBe(true)
+  expect(['aborted', 'closed']).toContainEqual(near.status)
 })
 
 it('a peer that ends its half gets what was sent, and the connection is closed', async () => {
@@ -242,19 +242,19 @@ it('a peer that ends its half gets what was sent, and the connection is closed',
   remote.end()
   const ended = closed(connection)
   remote.resume()
-  expect((await ended).error).to.equal(undefined)
+  expect((await ended).error).toBeUndefined()
   await once(remote, 'close')
-  expect(pair.dialer.status).to.equal('closed')
-  expect(received).to.be.greaterThan(0)
+  expect(pair.dialer.status).toBe('closed')
+  expect(received).toBeGreaterThan(0)
 })
 
 it('what is not read in time is not read twice: TLS has no data of its own', async () => {
   const { near, far } = await createEnds()
   far.send(bytes('early'))
-  await vi.waitFor(() => { expect(near.readBufferLength).to.equal(5) })
+  await vi.waitFor(() => { expect(near.readBufferLength).toBe(5) })
 
   const received = collect(near)
-  await vi.waitFor(() => { expect(received.byteLength).to.equal(5) })
+  await vi.waitFor(() => { expect(received.byteLength).toBe(5) })
 })
 
 describe('many connections', () => {
@@ -297,11 +297,11 @@ describe('many connections', () => {
         }
       }
 
-      expect(queryObjects(Handshake, { format: 'count' })).to.be.greaterThan(0)
+      expect(queryObjects(Handshake, { format: 'count' })).toBeGreaterThan(0)
       await vi.waitFor(() => {
-        expect(process.getActiveResourcesInfo().filter(name => name === 'TCPSocketWrap')).to.deep.equal([])
+        expect(process.getActiveResourcesInfo().filter(name => name === 'TCPSocketWrap')).toEqual([])
         // libp2p may hold the last of them
-        expect(Math.max(...count())).to.be.below(3)
+        expect(Math.max(...count())).toBeLessThan(3)
       }, { timeout: 20_000, interval: 500 })
     } finally {
       await stopNodes(dialer, listener)

@@ -96,7 +96,7 @@ describe.each(SIDES)('at the %s', side => {
     speakTls(side, socket, certificate)
 
     await expect(secure(createEncrypter(tls, us), side, connection, options)).rejects.toHaveProperty('name', name)
-    expect(connection.status).to.equal('aborted')
+    expect(connection.status).toBe('aborted')
     await Promise.all([closedSocket(connection.socket), closedSocket(socket)])
   }
 
@@ -136,7 +136,7 @@ describe.each(SIDES)('at the %s', side => {
     socket.write(pattern(10_000))
 
     await expect(secure(createEncrypter(tls, us), side, connection)).rejects.toThrow()
-    expect(connection.status).to.equal('aborted')
+    expect(connection.status).toBe('aborted')
     await Promise.all([closedSocket(connection.socket), closedSocket(socket)])
   })
 
@@ -148,11 +148,11 @@ describe.each(SIDES)('at the %s', side => {
     // a ServerHello or ClientHello that is 512 bytes long
     socket.write(Uint8Array.of(22, 3, 1, 2, 0, side === 'dialer' ? 2 : 1, 0, 1, 252, 3, 3))
     socket.once('data', () => {})
-    await vi.waitFor(() => { expect(connection.socket.bytesRead).to.equal(11) })
+    await vi.waitFor(() => { expect(connection.socket.bytesRead).toBe(11) })
     controller.abort()
 
     await expect(securing).rejects.toHaveProperty('name', 'HandshakeTimeoutError')
-    expect(connection.status).to.equal('aborted')
+    expect(connection.status).toBe('aborted')
     await Promise.all([closedSocket(connection.socket), closedSocket(socket)])
   })
 
@@ -209,7 +209,7 @@ describe.each(SIDES)('at the %s', side => {
       await closedSocket(pair[other].socket)
     }
 
-    expect(rejections).to.be.greaterThan(3)
+    expect(rejections).toBeGreaterThan(3)
   })
 
   it('a record that was changed on its way ends the connection, and none of it is passed on', async () => {
@@ -236,9 +236,9 @@ describe.each(SIDES)('at the %s', side => {
     change = 1
     secured[other].connection.send(bytes('hello'))
 
-    expect((await closed).error).to.have.property('code').that.matches(/^ERR_SSL/)
-    expect(pair[side].status).to.equal('aborted')
-    expect(received).to.deep.equal([])
+    expect((await closed).error).toMatchObject({ code: expect.stringMatching(/^ERR_SSL/) })
+    expect(pair[side].status).toBe('aborted')
+    expect(received).toEqual([])
   })
 
   it('the signal has no say after the handshake', async () => {
@@ -250,7 +250,7 @@ describe.each(SIDES)('at the %s', side => {
     ])
 
     controller.abort()
-    expect(connection.status).to.equal('open')
+    expect(connection.status).toBe('open')
   })
 })
 
@@ -272,17 +272,17 @@ it.each([Infinity, 100])('a ClientHello that came with what was read before is n
   socket.on('data', data => { duplex.push(data) })
   const remote = speakTls('listener', duplex, await generateCertificate(them.privateKey))
 
-  expect((await reader.read({ bytes: 5 })).subarray()).to.deep.equal(bytes('hello'))
+  expect((await reader.read({ bytes: 5 })).subarray()).toEqual(bytes('hello'))
   reader.unwrap()
-  expect(connection.readBufferLength).to.be.greaterThan(50)
+  expect(connection.readBufferLength).toBeGreaterThan(50)
 
   const { remotePeer, connection: secured } = await createEncrypter(tls, us).secureInbound(connection)
-  expect(remotePeer.equals(them.peerId)).to.equal(true)
+  expect(remotePeer.equals(them.peerId)).toBe(true)
 
   const received = once(remote, 'data')
   secured.send(bytes('world'))
   const [data] = await received
-  expect(Uint8Array.from(data)).to.deep.equal(bytes('world'))
+  expect(Uint8Array.from(data)).toEqual(bytes('world'))
 })
 
 describe('the certificate', () => {
@@ -299,9 +299,9 @@ describe('the certificate', () => {
     const serials = await Promise.all(Array.from({ length: 5 }, async () => serialOf(encrypter)))
     serials.push(await serialOf(encrypter))
 
-    expect(new Set(serials).size).to.equal(1)
-    expect(serials[0]).to.be.a('string')
-    expect(await serialOf(createEncrypter(tls, us))).not.to.equal(serials[0])
+    expect(new Set(serials).size).toBe(1)
+    expect(serials[0]).toEqual(expect.any(String))
+    expect(await serialOf(createEncrypter(tls, us))).not.toBe(serials[0])
   })
 
   // it is valid for 100 years
@@ -310,13 +310,13 @@ describe('the certificate', () => {
     const first = await serialOf(encrypter)
 
     setYears(49)
-    expect(await serialOf(encrypter)).to.equal(first)
+    expect(await serialOf(encrypter)).toBe(first)
     setYears(2)
     const second = await serialOf(encrypter)
-    expect(second).not.to.equal(first)
-    expect(await serialOf(encrypter)).to.equal(second)
+    expect(second).not.toBe(first)
+    expect(await serialOf(encrypter)).toBe(second)
     setYears(-20)
-    expect(await serialOf(encrypter)).not.to.equal(second)
+    expect(await serialOf(encrypter)).not.toBe(second)
   })
 
   it('is made again when it could not be made', async () => {
@@ -324,7 +324,7 @@ describe('the certificate', () => {
     const encrypter = createEncrypter(tls, us)
 
     await expect(serialOf(encrypter)).rejects.toThrow('Not now')
-    expect(await serialOf(encrypter)).to.be.a('string')
+    expect(await serialOf(encrypter)).toEqual(expect.any(String))
     sign.mockRestore()
   })
 
@@ -341,7 +341,7 @@ describe('the certificate', () => {
     const again = speakTls('listener', second.socket, { ...certificate, session: (await session)[0] })
     const { remotePeer } = await encrypter.secureInbound(second.connection)
 
-    expect(again.isSessionReused()).to.equal(false)
-    expect(remotePeer.equals(them.peerId)).to.equal(true)
+    expect(again.isSessionReused()).toBe(false)
+    expect(remotePeer.equals(them.peerId)).toBe(true)
   })
 })

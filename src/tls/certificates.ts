@@ -2,7 +2,7 @@ import { constants, X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import type { PrivateKey } from '@libp2p/interface'
 import type { SecureContext } from 'node:tls'
-import type { TlsUtils } from '../compat/tls-utils.ts'
+import type { TlsUtils } from '../compat/tls/utils.ts'
 
 interface Certificate {
   readonly context: SecureContext

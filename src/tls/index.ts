@@ -26,7 +26,7 @@
  * })
  * ```
  */
-import { tlsUtils } from '../compat/tls-utils.ts'
+import { tlsUtils } from '../compat/tls/utils.ts'
 import { TLS } from './tls.ts'
 import type { ConnectionEncrypter } from '@libp2p/interface'
 import type { TLSComponents } from '@libp2p/tls'
@@ -34,6 +34,9 @@ import type { TLSComponents } from '@libp2p/tls'
 export { PROTOCOL } from '@libp2p/tls'
 export type { TLSComponents } from '@libp2p/tls'
 
+/**
+ * Returns what the `connectionEncrypters` of `createLibp2p` take
+ */
 export function tls (): (components: TLSComponents) => ConnectionEncrypter {
   return components => new TLS(components, tlsUtils)
 }

@@ -1,11 +1,11 @@
 import { serviceCapabilities } from '@libp2p/interface'
 import { PROTOCOL, tls } from '@libp2p/tls'
-import { isTcpConnection } from '../compat/tcp-socket.ts'
+import { isTcpConnection } from '../compat/tls/tcp-socket.ts'
 import { Certificates } from './certificates.ts'
 import { Handshake } from './handshake.ts'
 import type { ConnectionEncrypter, Logger, MessageStream, SecureConnectionOptions, SecuredConnection } from '@libp2p/interface'
 import type { TLSComponents } from '@libp2p/tls'
-import type { TlsUtils } from '../compat/tls-utils.ts'
+import type { TlsUtils } from '../compat/tls/utils.ts'
 import type { HandshakeInit, Role } from './handshake.ts'
 
 /**

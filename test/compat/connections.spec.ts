@@ -13,7 +13,7 @@ import { webSockets } from '@libp2p/websockets'
 import { Registry } from 'prom-client'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { isMuxerClosed } from '../../src/compat/closed-muxers.ts'
-import { isTcpConnection } from '../../src/compat/tcp-socket.ts'
+import { isTcpConnection } from '../../src/compat/tls/tcp-socket.ts'
 import { transportOf } from '../../src/index.ts'
 import { until } from '../support/bulk-data.ts'
 import { cert, key } from '../support/certificate.ts'
@@ -164,7 +164,7 @@ async function createTcpPair (): Promise<TcpPair> {
 }
 
 describe('TLS of stock', () => {
-  it('leaves the socket to the connection, else src/compat/tcp-socket.ts can go, and else src/compat/tls-connection.ts can go', async () => {
+  it('leaves the socket to the connection, else src/compat/tls/tcp-socket.ts can go, and else src/compat/tls/encrypted-connection.ts can go', async () => {
     const pair = await createTcpPair()
     const { socket } = pair.dialer
 
@@ -186,7 +186,7 @@ describe('TLS of stock', () => {
     expect(await outcomeOf(securing)).toBe('nothing')
   })
 
-  it('is worked with from before it exported its utils, else src/compat/tls-utils.ts can go', () => {
+  it('is worked with from before it exported its utils, else src/compat/tls/utils.ts can go', () => {
     const { peerDependencies } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
 
     expect(peerDependencies['@libp2p/tls']).toBe('^3.0.0')
@@ -194,7 +194,7 @@ describe('TLS of stock', () => {
 })
 
 describe('the metrics of stock', () => {
-  it('count what is passed to the connection and not what its socket has written, else src/compat/count-bytes.ts can go', async () => {
+  it('count what is passed to the connection and not what its socket has written, else src/compat/tls/count-bytes.ts can go', async () => {
     const { dialer } = await createTcpPair()
     const registry = new Registry()
     const metrics = prometheusMetrics({ registry, collectDefaultMetrics: false })(keptLog())
@@ -209,7 +209,7 @@ describe('the metrics of stock', () => {
 })
 
 describe('a TLSSocket of Node.js that is a server', () => {
-  it('does not close on garbage after its handshake, else src/compat/tls-errors.ts can go', async () => {
+  it('does not close on garbage after its handshake, else src/compat/tls/server-errors.ts can go', async () => {
     const server = createServer()
 
     server.listen(0, '127.0.0.1')

@@ -43,13 +43,13 @@ describe.each(builtCells(['go', 'rust']))('to $name', ({ peer: name, transport, 
     }
 
     const bulk = await dialer.services.streamOpener.openBulkStream(peer.address(transport), PROTOCOLS.sink, { transport, fallback: 'none' })
-    expect(bulk.transport).to.equal(transport)
-    expect(bulk.fellBack).to.equal(false)
+    expect(bulk.transport).toBe(transport)
+    expect(bulk.fellBack).toBe(false)
 
     const [answer, { bytes }] = await Promise.all([readAll(bulk.stream), sendBulk(bulk.stream, source())])
 
-    expect(bytes).to.equal(CHUNK * CHUNKS)
-    expect(JSON.parse(new TextDecoder().decode(answer))).to.deep.equal({ bytes, sha256: checksum.digest('hex') })
+    expect(bytes).toBe(CHUNK * CHUNKS)
+    expect(JSON.parse(new TextDecoder().decode(answer))).toStrictEqual({ bytes, sha256: checksum.digest('hex') })
   })
 })
 

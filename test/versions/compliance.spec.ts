@@ -105,6 +105,6 @@ describe.each([
   })
 
   it('opened the streams of all these tests, nearly all of them optimistically', () => {
-    expect(opened.filter(path => path.startsWith('optimistic')).length).to.be.greaterThan(2_000)
+    expect(opened.filter(path => path.startsWith('optimistic')).length).toBeGreaterThan(2_000)
   })
 })
