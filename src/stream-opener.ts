@@ -14,6 +14,7 @@ import { Negotiations } from './negotiation/negotiations.ts'
 import { readCallOptions, readProtocols } from './options.ts'
 import { isBeforeFirstByte } from './outbound-stream.ts'
 import { toError } from './util/to-error.ts'
+import { transportOf } from './transport-of.ts'
 import type { Request } from './admission.ts'
 import type { BulkOpener } from './bulk/bulk-opener.ts'
 import type { QuicStreams } from './compat/quic/quic-streams.ts'
@@ -206,13 +207,19 @@ export class StreamOpener implements BulkStreams, Startable {
     }
 
     const limits = this.#admission.find(peerId)
+    const connections = this.#connectionManager.getConnections(peerId)
 
     return {
       peerId,
       open: limits?.open ?? 0,
       negotiating: limits?.negotiating ?? 0,
       queued: limits?.queued ?? 0,
-      protocols: this.#known.all(this.#connectionManager.getConnections(peerId))
+      protocols: this.#known.all(connections),
+      connections: connections.filter(({ status }) => status === 'open').map(connection => {
+        const { id, encryption, multiplexer } = connection
+
+        return { id, transport: transportOf(connection), encryption, multiplexer }
+      })
     }
   }
 

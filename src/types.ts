@@ -287,6 +287,32 @@ export interface OpenStreamOptions extends Omit<DialProtocolOptions, 'onProgress
 export interface OpenStreamOnOptions extends Omit<NewStreamOptions, 'onProgress'>, NegotiationOptions, QueueOptions, PriorityOptions, ProgressOptions<ProgressOf<NewStreamOptions> | StreamOpenerProgressEvents> {}
 
 /**
+ * What an open connection is made of
+ */
+export interface ConnectionStatus {
+  /**
+   * That of libp2p's `Connection`
+   */
+  id: string
+
+  /**
+   * What carries the connection
+   */
+  transport: TransportName
+
+  /**
+   * What encrypts it, by its protocol, as in libp2p's `Connection`: `/noise`,
+   * `/tls/1.0.0`, or `native` where the transport does it
+   */
+  encryption?: string
+
+  /**
+   * What its streams share it with, in the same way: `/yamux/1.0.0` or `quic`
+   */
+  multiplexer?: string
+}
+
+/**
  * How things are with one peer
  */
 export interface PeerStatus {
@@ -314,6 +340,11 @@ export interface PeerStatus {
    * What the peer is known to speak
    */
   protocols: string[]
+
+  /**
+   * What the connections to it are made of, those that are open
+   */
+  connections: ConnectionStatus[]
 }
 
 /**

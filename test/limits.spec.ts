@@ -682,7 +682,7 @@ it('status() names every peer that is connected, and what it speaks', async () =
   }
 
   expect(peers.map(String)).toEqual([listener.peerId.toString()])
-  expect(dialer.services.streamOpener.status(dialer.peerId)).toStrictEqual({ peerId: dialer.peerId, ...NOTHING, protocols: [] })
+  expect(dialer.services.streamOpener.status(dialer.peerId)).toStrictEqual({ peerId: dialer.peerId, ...NOTHING, protocols: [], connections: [] })
 })
 
 it.each(SOCKET_TRANSPORTS)('the permit of a handshake over %s comes back before middleware runs, which may open streams itself', async transport => {

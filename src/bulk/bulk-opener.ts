@@ -184,7 +184,9 @@ export class BulkOpener implements BulkStreams, Startable {
       this.#references.retainFor(stream, connection)
     }
 
-    return { stream, connection, transport, fellBack, reason }
+    const { encryption, multiplexer } = connection
+
+    return { stream, connection, transport, encryption, multiplexer, fellBack, reason }
   }
 
   async #whileStarted <T> (signal: AbortSignal | undefined, fn: (signal: AbortSignal) => Promise<T>): Promise<T> {

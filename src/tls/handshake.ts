@@ -122,7 +122,7 @@ export class Handshake {
 
     await this.#unlessFailed(once(socket, 'secure'))
     // OpenSSL is still reading. If what follows closed the socket, that would end the
-    // process.
+    // process, see test/interop/upstream/node-tls-destroyed.md
     await untilNextTurn()
     this.#init.events?.increment({ secure: true })
 

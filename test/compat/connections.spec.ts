@@ -21,6 +21,7 @@ import { connectIdentified, createStockNode, stopNodes } from '../support/nodes.
 import { createSilentListener } from '../support/site.ts'
 import { keptLog } from '../support/log.ts'
 import { createEncrypter, createIdentity, encrypt, tcpPair } from '../support/tcp-pair.ts'
+import { outcomeOf } from './settled.ts'
 import type { NodeInit, TransportName } from '../support/nodes.ts'
 import type { TcpPair } from '../support/tcp-pair.ts'
 import type { Connection, Libp2p } from '@libp2p/interface'
@@ -174,6 +175,17 @@ describe('TLS of stock', () => {
     expect(socket.listeners('data')).toEqual([reader])
   })
 
+  it('waits for a connection that has ended, else test/interop/upstream/js-libp2p-tls-settles.md can go', async () => {
+    const { dialer, listener } = await createTcpPair()
+    const securing = createEncrypter(tls, await createIdentity()).secureOutbound(dialer)
+    const closed = once(dialer.socket, 'close')
+
+    await listener.close()
+    await closed
+    expect(dialer.status).toBe('closed')
+    expect(await outcomeOf(securing)).toBe('nothing')
+  })
+
   it('is worked with from before it exported its utils, else src/compat/tls/utils.ts can go', () => {
     const { peerDependencies } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
 
@@ -224,5 +236,13 @@ describe('a TLSSocket of Node.js that is a server', () => {
     await failed
     await new Promise(setImmediate)
     expect([listener.destroyed, errors]).toEqual([false, 0])
+  })
+})
+
+describe('a TLSSocket of Node.js that is destroyed in its handshake after its socket', () => {
+  it('ends the process, else test/interop/upstream/node-tls-destroyed.md and the turn that src/tls/handshake.ts waits can go', async () => {
+    const { stdout } = await run('node-tls-destroyed')
+
+    expect(stdout.trim().split('\n')).toEqual(['parent: SIGSEGV', 'child: exit code 0', 'later: exit code 0'])
   })
 })

@@ -63,6 +63,14 @@ export class Session implements BulkSession {
     return this.#pool.transport
   }
 
+  get encryption (): string | undefined {
+    return this.#pool.pinned?.encryption
+  }
+
+  get multiplexer (): string | undefined {
+    return this.#pool.pinned?.multiplexer
+  }
+
   get connections (): Connection[] {
     return this.#pool.connections
   }
@@ -171,7 +179,9 @@ export class Session implements BulkSession {
       this.#streams.delete(counted)
     })
 
-    return { stream, connection, transport, fellBack, reason: reason ?? (pooled.references > 1 ? this.#pool.limitedBy : undefined) }
+    const { encryption, multiplexer } = connection
+
+    return { stream, connection, transport, encryption, multiplexer, fellBack, reason: reason ?? (pooled.references > 1 ? this.#pool.limitedBy : undefined) }
   }
 
   /**
