@@ -24,6 +24,13 @@ export interface BarsInit extends FacetInit {
   colour?: string
 
   /**
+   * Where the scale ends, the same for all charts
+   *
+   * @default a little behind the longest bar of each
+   */
+  to?: number
+
+  /**
    * Of each chart, in pixels
    */
   width: number
@@ -43,10 +50,10 @@ export interface BarsInit extends FacetInit {
 /**
  * Horizontal bars with the middle half of the samples, and the median behind them
  */
-export function bars ({ x, y, colour = y, width, digits = 0, p99 = false, ...init }: BarsInit): TopLevelSpec {
+export function bars ({ x, y, colour = y, to, width, digits = 0, p99 = false, ...init }: BarsInit): TopLevelSpec {
   const valuesOf = (label: string): string[] => [...new Set(init.rows.map(row => String(row[label])))]
   const colours = valuesOf(colour)
-  const at = (field: string): object => ({ field, type: 'quantitative', title: x, scale: { zero: true, nice: false }, axis: { tickCount: 4 } })
+  const at = (field: string): object => ({ field, type: 'quantitative', title: x, scale: { zero: true, nice: false, ...(to == null ? {} : { domain: [0, to] }) }, axis: { tickCount: 4 } })
 
   const label = (row: Row): string => (p99 ? [row.median, row.p99] : [row.median]).map(value => number(value, digits)).join(', ')
   const rows = init.rows.map(row => ({ ...row, label: label(row) }))

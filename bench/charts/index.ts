@@ -40,21 +40,22 @@ const inMs = (name: string): string => `${name}, ms`
 const MOMENTS: Record<string, string> = {
   stock: 'dialProtocol',
   optimistic: 'newStream',
-  early: 'newStream, straight after a dial',
-  resumed: 'newStream, after a reconnect, resume'
+  early: 'straight after a dial',
+  resumed: 'after a reconnect, resume'
 }
 
 export const CHARTS: Chart[] = [
   {
     name: 'one-round-trip',
     scenario: 'round-trips',
-    title: 'Round trips from opening a stream to the first byte of the answer, 50 ms away',
+    title: 'Round trips from opening a stream to the first byte of the answer',
     spec: result => bars({
       rows: rowsOf(result, { figure: 'time to the first byte', where: labels => labels['round trip, ms'] === 50 && String(labels['opened by']) in MOMENTS, scale: () => 1 / 50 })
         .map(row => ({ ...row, moment: MOMENTS[String(row['opened by'])] ?? '', path: `${row.transport}, ${row.listener === 'go' ? 'go-libp2p' : 'js-libp2p'} listener` })),
-      x: 'round trips',
+      x: 'round trips of 50 ms',
       y: 'path',
       column: 'moment',
+      to: 2.2,
       width: 190,
       digits: 2
     })
