@@ -7,9 +7,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { playwright } from '@vitest/browser-playwright'
 import { defineConfig } from 'vitest/config'
+import { PROGRAMS } from './test/apps/programs.ts'
 import { commands } from './test/browser/commands.ts'
 import { findChromium } from './test/browser/find-chromium.ts'
-import { importsFrom } from './test/versions/imports-from.ts'
+import { importsFrom } from './test/support/imports-from.ts'
 import { TREES } from './test/versions/trees.ts'
 
 const NODES = ['test/*.spec.ts', 'test/compat/*.spec.ts']
@@ -41,6 +42,7 @@ const alone = (groupOrder: number): object => ({ fileParallelism: false, sequenc
 
 const executablePath = findChromium()
 const trees = join(tmpdir(), `libp2p-stream-opener-versions-${process.pid}`)
+const apps = join(tmpdir(), `libp2p-stream-opener-apps-${process.pid}`)
 
 export default defineConfig({
   test: {
@@ -106,11 +108,22 @@ export default defineConfig({
         name: 'interop',
         include: ['test/interop/*.spec.ts']
       }
+    }, {
+      // each program is many nodes and relays in one process
+      plugins: [importsFrom(join(apps, 'programs'), Object.keys(PROGRAMS))],
+      test: {
+        ...ALL,
+        ...alone(6),
+        name: 'apps',
+        include: ['test/apps/*.spec.ts'],
+        globalSetup: 'test/apps/setup.ts',
+        provide: { folder: apps }
+      }
     }, ...TREES.map(({ name, spec }, i) => ({
       plugins: [importsFrom(join(trees, `${i}`))],
       test: {
         ...ALL,
-        ...alone(6 + i),
+        ...alone(7 + i),
         name: `versions: ${name}`,
         include: ['test/versions/packages.spec.ts', `test/versions/${spec}.spec.ts`],
         globalSetup: 'test/versions/setup.ts',

@@ -77,9 +77,12 @@ function interceptIf (intercepts: boolean): StreamOpenerInit | undefined {
  * How many streams the stream opener of the node has opened
  */
 async function opens (node: Libp2p): Promise<number> {
-  const metric = await registries.get(node)?.getSingleMetric('libp2p_stream_opener_opens_total')?.get()
+  const metrics = await registries.get(node)?.getMetricsAsJSON() ?? []
 
-  return metric?.values.reduce((sum, { value }) => sum + value, 0) ?? 0
+  return metrics
+    .filter(({ name }) => /^libp2p_stream_opener_\w+_opens_total$/.test(name))
+    .flatMap(({ values }) => values)
+    .reduce((sum, { value }) => sum + value, 0)
 }
 
 const HOLDS_NOTHING = { open: 0, negotiating: 0, queued: 0, protocols: [] }

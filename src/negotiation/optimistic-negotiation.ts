@@ -268,6 +268,7 @@ export class OptimisticNegotiation {
   #refuse (err: Error): void {
     if (this.#isOpen()) {
       this.#stream.abort(err)
+      this.#lateListeners.refused()
       this.#init.onRefused(err)
     }
   }
@@ -292,6 +293,7 @@ export class OptimisticNegotiation {
     if (this.#isOpen()) {
       // a reader must not mistake this for the end of the answer
       err ??= new ConnectionClosedError(`The connection was closed before the peer had answered the handshake of ${this.#init.protocol}`)
+      this.#lateListeners.refused()
     }
 
     this.#hooked.lost(err)
@@ -338,6 +340,7 @@ export class OptimisticNegotiation {
     this.#finish()
 
     if (wasOpen && evt.local === false) {
+      this.#lateListeners.refused()
       this.#init.onRefused(evt.error ?? new StreamClosedError('The stream was closed'))
     }
   }
