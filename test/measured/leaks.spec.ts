@@ -23,7 +23,7 @@ import type { OpenerServices, TransportName } from '../support/nodes.ts'
 import type { Connection, Libp2p, Startable, Stream } from '@libp2p/interface'
 
 const OPENS = rounds(20_000)
-const CONNECTS = rounds(1_000, 20)
+const CONNECTS = rounds(1_000, 50)
 
 let dialer: Libp2p<OpenerServices> | undefined
 let listener: Libp2p | undefined
