@@ -165,9 +165,10 @@ describe.each(TRANSPORTS)('over %s', transport => {
       expect(await opening).toBeOneOf(['opened', 'ConnectionClosedError', 'Error'])
     }
 
+    // each look is one at the whole heap
     await vi.waitFor(() => {
       expect(queryObjects(OptimisticNegotiation, { format: 'count' })).toBe(0)
-    }, { timeout: 10_000 })
+    }, { timeout: 10_000, interval: 250 })
   })
 })
 
