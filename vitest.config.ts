@@ -30,10 +30,10 @@ const ALL = {
 }
 
 /**
- * Two files at a time. By default vitest leaves one of two cores to itself, which needs
- * next to nothing.
+ * So many files at a time. By default vitest leaves one of two cores to itself, which
+ * needs next to nothing.
  */
-const together = (groupOrder: number): object => ({ maxWorkers: 2, sequence: { groupOrder } })
+const together = (maxWorkers: number, groupOrder: number): object => ({ maxWorkers, sequence: { groupOrder } })
 
 /**
  * One file after the other, when nothing else runs
@@ -49,16 +49,17 @@ export default defineConfig({
     projects: [{
       test: {
         ...ALL,
-        ...together(0),
+        // a part of the time each waits for timers, or for a process of its own
+        ...together(3, 0),
         name: 'nodes',
         include: NODES,
         provide: { isSoak: false }
       }
     }, {
-      // memory, promises, or time that another file would take away
+      // memory, promises, or time that many others would take away
       test: {
         ...ALL,
-        ...alone(1),
+        ...together(2, 1),
         name: 'measured',
         include: MEASURED,
         provide: { isSoak: false }
@@ -66,7 +67,7 @@ export default defineConfig({
     }, {
       test: {
         ...ALL,
-        ...together(2),
+        ...together(2, 2),
         name: 'soak',
         include: soaked(NODES),
         provide: { isSoak: true }

@@ -218,6 +218,8 @@ describe.each(STREAM_TRANSPORTS)('over %s', transport => {
 describe.each(WITHOUT_AND_WITH)('on nodes %s intercept', (_, intercepts) => {
   it(`kad-dht puts, gets and finds peers over ${DHT_NODES} nodes`, async () => {
     const network = await Promise.all(Array.from({ length: DHT_NODES }, async () => createNode(interceptIf(intercepts), 'tcp', {
+      // a busy machine is no reason to give up on a peer
+      connectionManager: { dialTimeout: 30_000, addressDialTimeout: 30_000, inboundUpgradeTimeout: 30_000 },
       services: {
         ping: ping(),
         dht: kadDHT({
@@ -227,7 +229,6 @@ describe.each(WITHOUT_AND_WITH)('on nodes %s intercept', (_, intercepts) => {
           // so that they know no more than the test has told them
           allowQueryWithZeroPeers: true,
           initialQuerySelfInterval: 600_000,
-          // a busy machine is no reason to give up on a peer
           networkDialTimeout: { minTimeout: 30_000, maxTimeout: 30_000 },
           onPeerConnectTimeout: 30_000,
           pingNewContactTimeout: { minTimeout: 30_000, maxTimeout: 30_000 },
