@@ -3,8 +3,8 @@
  * the package adds: minified and compressed, as it is downloaded. What libp2p
  * brings along anyway does not count.
  *
- * The package loads its code for bulk streams when the first one is opened. What
- * counts is what a page has to load before.
+ * The package loads its code for bulk streams when the first one is opened, and that for
+ * faster dials where an option asks for it. What counts is what a page has to load before.
  */
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -48,7 +48,7 @@ function application (imports: string, services: string): string {
 const startOnly: Plugin = {
   name: 'start-only',
   setup: ({ onResolve }) => {
-    onResolve({ filter: /\/bulk-opener\.ts$/ }, ({ kind, path }) => kind === 'dynamic-import' ? { path, external: true } : undefined)
+    onResolve({ filter: /\/(bulk-opener|optimistic-upgrades)\.ts$/ }, ({ kind, path }) => kind === 'dynamic-import' ? { path, external: true } : undefined)
   }
 }
 

@@ -6,15 +6,18 @@ import { connect } from 'node:net'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { webSockets } from '@libp2p/websockets'
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { isMuxerClosed } from '../../src/compat/closed-muxers.ts'
 import { transportOf } from '../../src/index.ts'
+import { encodeHandshake } from '../../src/negotiation/multistream-select.ts'
 import { until } from '../support/bulk-data.ts'
 import { cert, key } from '../support/certificate.ts'
-import { connectIdentified, createStockNode, stopNodes } from '../support/nodes.ts'
+import { addressOf, connectIdentified, createOpenerNode, createStockNode, stopNodes } from '../support/nodes.ts'
+import { createRelay } from '../support/relay.ts'
 import { createSilentListener } from '../support/site.ts'
+import { outcomeOf } from './settled.ts'
 import type { NodeInit, TransportName } from '../support/nodes.ts'
-import type { Connection, Libp2p } from '@libp2p/interface'
+import type { Connection, ConnectionEncrypter, Libp2p, Startable, Upgrader } from '@libp2p/interface'
 
 const HELD = '/held/1.0.0'
 
@@ -129,6 +132,51 @@ describe('a dial of stock', () => {
     expect(stdout).toContain('nothing within 2 s')
     // the last one is late enough
     expect(stdout.trim().split('\n').at(-1)).toBe('13 connected')
+  })
+})
+
+describe('a dial of stock over TCP', () => {
+  it('waits for the encrypter, else src/compat/outbound-upgrades.ts can go', async () => {
+    const [dialer, listener] = await Promise.all([createStockNode(undefined), createStockNode('tcp')])
+    const relay = await createRelay(addressOf(listener))
+
+    onTestFinished(async () => {
+      await stopNodes(dialer, listener)
+      await relay.close()
+    })
+
+    relay.hold()
+    const dialing = dialer.dial(relay.addr)
+
+    await until(() => relay.bytesDown > 0)
+    expect(relay.bytesUp).toBe(encodeHandshake('/noise').byteLength)
+    expect(await outcomeOf(dialing)).toBe('nothing')
+    expect(relay.bytesUp).toBe(encodeHandshake('/noise').byteLength)
+    relay.release()
+    await dialing
+  })
+
+  it('goes through two methods, without which libp2p upgrades connections, else src/compat/outbound-upgrades.ts has to change', async () => {
+    const listener = await createStockNode('tcp')
+    const dialer = await createOpenerNode({ negotiation: 'always' })
+    const { upgrader } = (dialer as unknown as { components: { upgrader: Upgrader } }).components
+    const { streamOpener } = dialer.services as unknown as { streamOpener: Startable }
+    const { upgradeOutbound } = upgrader
+
+    onTestFinished(async () => stopNodes(dialer, listener))
+    const asked = vi.spyOn(upgrader, 'upgradeOutbound')
+    const secured = vi.spyOn([...upgrader.getConnectionEncrypters().values()][0] as ConnectionEncrypter, 'secureOutbound')
+    await dialer.dial(addressOf(listener))
+    expect([asked, secured].map(spy => spy.mock.calls.length)).toEqual([1, 1])
+    await dialer.hangUp(listener.peerId)
+    vi.restoreAllMocks()
+
+    await streamOpener.stop()
+    Object.assign(upgrader, { upgradeOutbound: undefined })
+    await streamOpener.start()
+    expect(upgrader.upgradeOutbound).toBe(undefined)
+    Object.assign(upgrader, { upgradeOutbound })
+    expect((await dialer.dial(addressOf(listener))).status).toBe('open')
   })
 })
 
