@@ -1,3 +1,4 @@
+import { Uint8ArrayList } from 'uint8arraylist'
 import type { Libp2p, MessageStream, MultiaddrConnection, Upgrader } from '@libp2p/interface'
 
 /**
@@ -61,17 +62,27 @@ export async function firstMessage (stream: MessageStream): Promise<Uint8Array> 
  */
 export function splitAt (stream: MessageStream, length: number): void {
   const send = stream.send.bind(stream)
-  const chunks: Uint8Array[] = []
+  const sent = new Uint8ArrayList()
+  let isCut = false
 
   stream.send = data => {
-    chunks.push(data.slice())
-    const all = Buffer.concat(chunks)
+    sent.append(data)
 
-    if (all.byteLength > length) {
-      stream.send = send
-      send(all.subarray(0, length))
+    if (!isCut && sent.byteLength > length) {
+      isCut = true
+      send(sent.sublist(0, length))
+      sent.consume(length)
+
       // not in the same segment
-      setImmediate(() => { setImmediate(() => { send(all.subarray(length)) }) })
+      setImmediate(() => {
+        setImmediate(() => {
+          stream.send = send
+
+          if (stream.status === 'open') {
+            send(sent)
+          }
+        })
+      })
     }
 
     return true

@@ -3,8 +3,8 @@
  */
 import { noise } from '@libp2p/noise'
 import { tls } from '@libp2p/tls'
-import { expect } from 'vitest'
 import { encodeHandshake } from '../../src/negotiation/multistream-select.ts'
+import { nextEvent } from './next-event.ts'
 import { addressOf, connectIdentified } from './nodes.ts'
 import type { NodeInit } from './nodes.ts'
 import type { RawUpgrades } from './raw-upgrades.ts'
@@ -61,7 +61,15 @@ export async function rememberedOf (dialer: Libp2p, peer: PeerId): Promise<strin
 }
 
 export async function untilRemembered (dialer: Libp2p, peer: PeerId, encrypters: string): Promise<void> {
-  await expect.poll(async () => rememberedOf(dialer, peer), { timeout: 20_000, interval: 5 }).toBe(encrypters)
+  while (true) {
+    const updated = nextEvent(dialer, 'peer:update')
+
+    if (await rememberedOf(dialer, peer) === encrypters) {
+      return
+    }
+
+    await updated
+  }
 }
 
 /**
