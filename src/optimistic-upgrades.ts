@@ -99,6 +99,8 @@ export class OptimisticUpgrades {
 
   stop (): void {
     this.#upgrades.stop()
+    // dials that are under way have a signal
+    this.#deadlines.stop()
   }
 
   async #upgrade (maConn: MultiaddrConnection, options: OutboundOptions, stock: Upgrade): Promise<Connection> {
