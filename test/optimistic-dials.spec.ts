@@ -3,13 +3,15 @@ import { createServer } from 'node:net'
 import { preSharedKey, generateKey } from '@libp2p/pnet'
 import { multiaddr } from '@multiformats/multiaddr'
 import { MemoryDatastore } from 'datastore-core'
+import { Uint8ArrayList } from 'uint8arraylist'
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest'
 import { encodeHandshake } from '../src/negotiation/multistream-select.ts'
 import { until } from './support/bulk-data.ts'
 import { addressOf, createOpenerNode, createStockNode, stopNodes } from './support/nodes.ts'
-import { takeUpgrades } from './support/raw-upgrades.ts'
+import { message } from './support/raw-listener.ts'
+import { firstMessage, takeUpgrades } from './support/raw-upgrades.ts'
 import { createRelay } from './support/relay.ts'
-import { bytes, ECHO, echo, exchange } from './support/streams.ts'
+import { bytes, closed, ECHO, echo, exchange } from './support/streams.ts'
 import { DIAL_TRANSPORTS, dialAndLook, encrypted, encryptedLate, ENCRYPTER_NAMES, ENCRYPTER_PROTOCOLS, FIRST_MESSAGE, meet, rememberedOf, untilRemembered } from './support/upgrades.ts'
 import type { StreamOpenerInit } from '../src/index.ts'
 import type { NodeInit, OpenerServices } from './support/nodes.ts'
@@ -44,6 +46,17 @@ async function answers (dialer: Libp2p<OpenerServices>, connection: Connection):
   const stream = await dialer.services.streamOpener.newStreamOn(connection, ECHO)
 
   expect(new Uint8Array(await exchange(stream, bytes('hello')))).toEqual(bytes('hello'))
+}
+
+/**
+ * The first message of a request that is not answered
+ */
+async function nextRequest (listener: Libp2p): Promise<Uint8Array> {
+  return new Promise(resolve => {
+    void listener.handle('/sink/1.0.0', stream => {
+      stream.addEventListener('message', ({ data }) => { resolve(data.slice()) })
+    })
+  })
 }
 
 function upgraderOf (node: Libp2p): Upgrader {
@@ -271,24 +284,98 @@ describe.each(DIAL_TRANSPORTS)('a peer over %s', transport => {
 })
 
 describe('a muxer that the encrypter has not agreed on', () => {
-  it.each([
-    { init: { negotiation: 'always' as const }, held: 'the first stream is answered' },
-    { init: { resume: true }, held: 'the dial waits for the peer' }
-  ])('$init: $held before the peer has confirmed the muxer', async ({ init }) => {
-    const { listener, raw } = await createListener('tcp', encryptedLate())
-    const dialer = await createDialer(init)
-    await dialer.dial(addressOf(listener))
+  /**
+   * The answer to the handshake of the muxer is held
+   */
+  function holding (): { node: NodeInit, release(): void } {
+    const released: Array<() => void> = []
 
-    if (init.resume === true) {
-      await untilRemembered(dialer, listener.peerId, '/noise')
+    return {
+      node: encryptedLate(stream => {
+        const send = stream.send.bind(stream)
+        const held = new Uint8ArrayList()
+
+        stream.send = data => {
+          held.append(data)
+
+          return true
+        }
+
+        released.push(() => {
+          stream.send = send
+          send(held)
+        })
+
+        return stream
+      }),
+      release: () => { released.splice(0).forEach(release => { release() }) }
     }
+  }
 
+  it('is not waited for with \'always\'', async () => {
+    const { node, release } = holding()
+    const { listener } = await createListener('tcp', node)
+    const dialer = await createDialer({ negotiation: 'always' })
+    const connection = await dialer.dial(addressOf(listener))
+
+    expect(connection.multiplexer).toBe('/yamux/1.0.0')
+    const received = nextRequest(listener)
+    const stream = await dialer.services.streamOpener.newStreamOn(connection, '/sink/1.0.0')
+    stream.send(bytes('hello'))
+    // before anything has come back
+    expect(await received).toEqual(bytes('hello'))
+    release()
+    await answers(dialer, connection)
+  })
+
+  it('is waited for with resume, as a connection that has been handed out cannot be dialled again', async () => {
+    const { node, release } = holding()
+    const { listener, raw } = await createListener('tcp', node)
+    const dialer = await createDialer({ resume: true })
+    const first = dialer.dial(addressOf(listener))
+    await until(() => listener.getConnections().length === 1)
+    release()
+    await first
+    await untilRemembered(dialer, listener.peerId, '/noise')
     await dialer.hangUp(listener.peerId)
-    const { connection, optimistic } = await dialAndLook(dialer, listener, raw)
+    await until(() => listener.getConnections().length === 0)
+
+    const dialing = dialAndLook(dialer, listener, raw)
+    await until(() => listener.getConnections().length === 1)
+    expect(dialer.getConnections()).toEqual([])
+    release()
+    const { connection, optimistic } = await dialing
 
     expect(optimistic).toEqual([true])
-    expect(connection.multiplexer).toBe('/yamux/1.0.0')
     await answers(dialer, connection)
+  })
+
+  it.each([
+    { does: 'na', answer: Buffer.concat([message('/multistream/1.0.0\n'), message('na\n')]), error: 'UnsupportedProtocolError' },
+    { does: 'another muxer', answer: encodeHandshake('/mplex/6.7.0'), error: 'ProtocolError' },
+    { does: 'garbage', answer: new Uint8Array(60).fill(0xff), error: 'InvalidMessageError' }
+  ])('closes the connection if the peer answers $does, and is negotiated by libp2p from then on', async ({ answer, error }) => {
+    const wrong = [answer]
+    const { listener } = await createListener('tcp', encryptedLate(stream => {
+      const [data] = wrong.splice(0)
+
+      if (data != null) {
+        const send = stream.send.bind(stream)
+        stream.send = () => true
+        void firstMessage(stream).then(() => send(data))
+      }
+
+      return stream
+    }))
+    const dialer = await createDialer({ negotiation: 'always' })
+    const connection = await dialer.dial(addressOf(listener))
+
+    expect(await closed(connection as any)).toHaveProperty('error.name', error)
+    expect(connection.status).not.toBe('open')
+
+    const next = await dialer.dial(addressOf(listener))
+    await answers(dialer, next)
+    expect(next.status).toBe('open')
   })
 })
 

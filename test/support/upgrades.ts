@@ -36,16 +36,21 @@ export function encrypted (...names: EncrypterName[]): NodeInit {
 }
 
 /**
- * Encrypters whose listeners do not agree on a muxer on the way
+ * Encrypters whose listeners do not agree on a muxer on the way. What they have encrypted
+ * can be played with before libp2p negotiates the muxer on it.
  */
-export function encryptedLate (): NodeInit {
+export function encryptedLate (play: (stream: MessageStream) => MessageStream = stream => stream): NodeInit {
   return {
     connectionEncrypters: [components => {
       const encrypter = noise()(components)
       const secureInbound = encrypter.secureInbound.bind(encrypter)
 
       return Object.assign(encrypter, {
-        secureInbound: async (connection: MessageStream, options: object) => secureInbound(connection, { ...options, skipStreamMuxerNegotiation: true })
+        secureInbound: async (connection: MessageStream, options: object) => {
+          const secured = await secureInbound(connection, { ...options, skipStreamMuxerNegotiation: true })
+
+          return { ...secured, connection: play(secured.connection) }
+        }
       })
     }]
   }
