@@ -2,6 +2,8 @@
  * The other end, a process of its own: a node that knows nothing of this package
  * unless it is to guard its handlers, on loopback and behind links
  */
+import { noise } from '@libp2p/noise'
+import { tls } from '@libp2p/tls'
 import { streamOpener } from '../../src/index.ts'
 import { addressOf, createStockNode } from '../../test/support/nodes.ts'
 import { ECHO } from '../../test/support/streams.ts'
@@ -13,7 +15,11 @@ import type { TransportName } from '../../test/support/nodes.ts'
 
 const [transport, kind] = process.argv.slice(2)
 
-const node = await createStockNode(transport as TransportName, kind === 'guarded' ? { services: { streamOpener: streamOpener() } } : {})
+const node = await createStockNode(transport as TransportName, {
+  // the dialer chooses
+  connectionEncrypters: [noise(), tls()],
+  services: kind === 'guarded' ? { streamOpener: streamOpener() } : {}
+})
 await node.handle(ECHO, echo)
 await node.handle(REQUEST_RESPONSE, answerAtEnd)
 
