@@ -3,6 +3,7 @@
  * its own floor or below.
  */
 const FLOORS = [
+  ['the TLS encrypter, a package of its own', '^src/tls/'],
   ['the package', '^src/index\\.ts$'],
   ['the service', '^src/stream-opener\\.ts$'],
   ['bulk streams', '^src/bulk/(?!types\\.ts$)'],
@@ -35,6 +36,18 @@ export default {
       severity: 'error',
       from: {},
       to: { path: '^src/', pathNot: FLOORS.map(([, path]) => path) }
+    },
+    {
+      name: 'the-TLS-encrypter-knows-nothing-of-the-service',
+      severity: 'error',
+      from: { path: '^src/tls/' },
+      to: { path: '^src/', pathNot: '^src/(tls|compat|util|errors\\.ts|constants\\.ts)' }
+    },
+    {
+      name: 'only-the-TLS-encrypter-needs-Node.js',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(tls|compat/tls)/' },
+      to: { path: '^src/(tls|compat/tls)/' }
     },
     {
       name: 'negotiation-and-limits-do-not-know-each-other',

@@ -60,6 +60,24 @@ const reachingIn = {
   }
 }
 
+/**
+ * vitest has the assertions of chai, too. One style is enough, and chai's do not know
+ * what `expect.objectContaining` and its like are.
+ */
+const assertions = {
+  name: 'assertions',
+  files: ['test/**/*.ts'],
+  rules: {
+    'no-restricted-syntax': ['error', ...[
+      ':matches([object.callee.name="expect"], [object.callee.object.name="expect"][object.callee.property.name=/^(poll|soft)$/])',
+      '[object.property.name=/^(not|resolves|rejects)$/]'
+    ].map(selector => ({
+      selector: `MemberExpression${selector}[property.name!=/^(to[A-Z].*|not|resolves|rejects)$/]`,
+      message: 'Assertions are vitest\'s own: toBe, toEqual, rejects.toThrow, not those of chai.'
+    }))]
+  }
+}
+
 // the base of js-libp2p's own configuration, and those of its rules that are
 // about mistakes rather than layout
 export default [
@@ -81,6 +99,7 @@ export default [
     }
   },
   reachingIn,
+  assertions,
   {
     files: ['**/*.ts'],
     languageOptions: {

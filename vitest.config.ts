@@ -21,8 +21,12 @@ const MEASURED = ['test/measured/*.spec.ts']
  */
 const soaked = (files: string[]): string[] => globSync(files).filter(file => readFileSync(file, 'utf8').includes('support/rounds.ts'))
 
-// they end what hangs, how long something takes is not tested
-const PATIENCE = { testTimeout: 300_000, hookTimeout: 300_000 }
+const ALL = {
+  // they end what hangs, how long something takes is not tested
+  testTimeout: 300_000,
+  hookTimeout: 300_000,
+  setupFiles: 'test/support/equal-bytes.ts'
+}
 
 /**
  * Two files at a time. By default vitest leaves one of two cores to itself, which needs
@@ -42,7 +46,7 @@ export default defineConfig({
   test: {
     projects: [{
       test: {
-        ...PATIENCE,
+        ...ALL,
         ...together(0),
         name: 'nodes',
         include: NODES,
@@ -51,7 +55,7 @@ export default defineConfig({
     }, {
       // memory, promises, or time that another file would take away
       test: {
-        ...PATIENCE,
+        ...ALL,
         ...alone(1),
         name: 'measured',
         include: MEASURED,
@@ -59,7 +63,7 @@ export default defineConfig({
       }
     }, {
       test: {
-        ...PATIENCE,
+        ...ALL,
         ...together(2),
         name: 'soak',
         include: soaked(NODES),
@@ -67,7 +71,7 @@ export default defineConfig({
       }
     }, {
       test: {
-        ...PATIENCE,
+        ...ALL,
         ...alone(3),
         name: 'soak: measured',
         include: soaked(MEASURED),
@@ -76,7 +80,7 @@ export default defineConfig({
     }, {
       // in a page of the Chromium that is installed
       test: {
-        ...PATIENCE,
+        ...ALL,
         ...alone(4),
         name: 'browser',
         // its script says so where there is none, and fails in CI
@@ -97,7 +101,7 @@ export default defineConfig({
     }, {
       // peers in processes of their own are enough to do for two cores
       test: {
-        ...PATIENCE,
+        ...ALL,
         ...alone(5),
         name: 'interop',
         include: ['test/interop/*.spec.ts']
@@ -105,7 +109,7 @@ export default defineConfig({
     }, ...TREES.map(({ name, spec }, i) => ({
       plugins: [importsFrom(join(trees, `${i}`))],
       test: {
-        ...PATIENCE,
+        ...ALL,
         ...alone(6 + i),
         name: `versions: ${name}`,
         include: ['test/versions/packages.spec.ts', `test/versions/${spec}.spec.ts`],

@@ -33,6 +33,52 @@
  *
  * const stream = await node.services.streamOpener.newStream(multiaddr('/ip4/...'), '/echo/1.0.0')
  * ```
+ *
+ * What is guaranteed:
+ *
+ * - Known means known. A peer is known to speak what its last identify or identify-push
+ *   message on the connection named, and what it has confirmed on it. What it merely
+ *   opened to this node does not count, although libp2p puts that into the peer store.
+ * - Never later than libp2p. While identify is on its way the handshake of the first
+ *   protocol goes out at once, and the stream comes back when identify names the protocol
+ *   or the peer confirms it, whichever is first. If nothing is known, libp2p negotiates.
+ * - In your order. Of several protocols you get the one that libp2p would select: the
+ *   first one, if it is known, or a later one, if the last identify message of the
+ *   connection names none before it. If it is not certain, libp2p negotiates.
+ * - `close()` takes no round trip. It returns when what was written has been passed on.
+ *   Whoever begins to read after that, or later, still sees the data, the end, or the
+ *   error.
+ * - The last message arrives. Whoever closes the connection or stops the node waits for
+ *   the confirmation of streams that were written to or closed, for as long as libp2p
+ *   gives a connection to close.
+ * - Not a byte of the handshake is ever read, and none behind it is lost, however it is
+ *   cut up.
+ * - A listener that speaks first gets the handshake by itself, in the next turn of the
+ *   event loop.
+ * - A connection that is lost before anything was written, or whose muxer the peer has
+ *   closed, is replaced by another one, once.
+ * - The rest is that of libp2p: connection status, limited connections, middleware,
+ *   metrics, progress events and errors are as for `connection.newStream`. Where the muxer
+ *   of a connection cannot be reached, libp2p opens the stream. Whatever rejects, rejects
+ *   with an `Error` that has one of the documented names.
+ *
+ * Limits:
+ *
+ * - `maxStreamsPerProtocol` streams of a protocol are open on a connection at a time, and
+ *   `maxNegotiationsPerPeer` calls wait for a peer to answer a handshake. The muxer may have
+ *   a limit of its own. While the peer has not answered anything on a new connection,
+ *   8 streams are opened on it, as a js-libp2p listener resets a connection on which more
+ *   than 10 arrive before it has set it up.
+ * - Each peer has limits and a queue of its own. In the queue a higher `priority` goes
+ *   first, 50 unless the call says otherwise, then who asked first: a call with a lower
+ *   `maxOutboundStreams` of its own holds up those behind it.
+ * - Streams that somebody else opens with `connection.newStream` are not counted, unless
+ *   they are intercepted.
+ *
+ * Metrics: `libp2p_stream_opener_opens_total`,
+ * `libp2p_stream_opener_handshake_failures_total`, `libp2p_stream_opener_queue_length` and
+ * `libp2p_stream_opener_queue_wait_seconds`. Logs: `libp2p:stream-opener`, and each open in
+ * its `:trace`.
  */
 
 import { readInit } from './options.ts'

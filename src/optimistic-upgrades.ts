@@ -14,11 +14,13 @@ import { isHookable } from './compat/muxed-stream.ts'
 import { closeSocket, leavesSocketsOpen } from './compat/websocket-close.ts'
 import { OutboundUpgrades } from './compat/outbound-upgrades.ts'
 import { OptimisticNegotiation } from './negotiation/optimistic-negotiation.ts'
+import { Selection } from './negotiation/selection.ts'
 import { TrustedUpgrades } from './negotiation/trusted-upgrades.ts'
 import { optionFor } from './options.ts'
 import { transportOf } from './transport-of.ts'
 import { Deadlines } from './util/deadlines.ts'
 import { toError } from './util/to-error.ts'
+import { addUnconfirmed } from './util/unconfirmed.ts'
 import type { HookableConnection, HookableStream } from './compat/muxed-stream.ts'
 import type { OutboundOptions } from './compat/outbound-upgrades.ts'
 import type { Metrics } from './metrics.ts'
@@ -168,6 +170,10 @@ export class OptimisticUpgrades {
       onDone
     })
     this.#attempts.set(maConn, attempt)
+    addUnconfirmed(maConn, async () => {
+      negotiation.flush()
+      await untilDone
+    })
 
     try {
       const connection = await stock(maConn, options)
@@ -230,7 +236,7 @@ export class OptimisticUpgrades {
   #negotiate (stream: HookableStream, protocol: string, init: Partial<OptimisticNegotiationInit>): OptimisticNegotiation {
     return new OptimisticNegotiation(stream, {
       protocol,
-      isSelected: true,
+      selection: new Selection(protocol),
       deadlines: this.#deadlines,
       held: NOTHING_HELD,
       onConfirmed: () => {},

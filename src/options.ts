@@ -43,7 +43,8 @@ const DEFAULTS: Settings = {
   maxNegotiationsPerPeer: MAX_NEGOTIATIONS_PER_PEER,
   maxQueuedPerPeer: MAX_QUEUED_PER_PEER,
   intercept: false,
-  listenerGuard: true
+  listenerGuard: true,
+  quicReads: true
 }
 
 /**
@@ -178,6 +179,7 @@ export function readInit (init: StreamOpenerInit): Settings {
   checkCount('maxNegotiationsPerPeer', init.maxNegotiationsPerPeer, 1)
   checkCount('maxQueuedPerPeer', init.maxQueuedPerPeer, 0)
   checkBoolean('listenerGuard', init.listenerGuard)
+  checkBoolean('quicReads', init.quicReads)
   checkIntercept(init.intercept)
 
   return {
@@ -187,7 +189,8 @@ export function readInit (init: StreamOpenerInit): Settings {
     maxNegotiationsPerPeer: init.maxNegotiationsPerPeer ?? DEFAULTS.maxNegotiationsPerPeer,
     maxQueuedPerPeer: init.maxQueuedPerPeer ?? DEFAULTS.maxQueuedPerPeer,
     intercept: init.intercept ?? DEFAULTS.intercept,
-    listenerGuard: init.listenerGuard ?? DEFAULTS.listenerGuard
+    listenerGuard: init.listenerGuard ?? DEFAULTS.listenerGuard,
+    quicReads: init.quicReads ?? DEFAULTS.quicReads
   }
 }
 

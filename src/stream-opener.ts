@@ -15,8 +15,10 @@ import { readCallOptions, readProtocols } from './options.ts'
 import { isBeforeFirstByte } from './outbound-stream.ts'
 import { toError } from './util/to-error.ts'
 import type { OptimisticUpgrades } from './optimistic-upgrades.ts'
+import { transportOf } from './transport-of.ts'
 import type { Request } from './admission.ts'
 import type { BulkOpener } from './bulk/bulk-opener.ts'
+import type { QuicStreams } from './compat/quic/quic-streams.ts'
 import type { BulkSession, BulkSessionOptions, BulkStream, BulkStreamOptions, BulkStreams } from './bulk/types.ts'
 import type { OpenStreamOnOptions, OpenStreamOptions, PeerStatus, StreamOpenerComponents } from './types.ts'
 import type { Settings } from './options.ts'
@@ -52,6 +54,11 @@ export class StreamOpener implements BulkStreams, Startable {
    * Loaded where an option asks for it
    */
   #upgrades?: OptimisticUpgrades
+
+  /**
+   * Where there is QUIC, so never in a page
+   */
+  #quic?: QuicStreams
 
   constructor (components: StreamOpenerComponents, settings: Settings) {
     this.#components = components
@@ -114,7 +121,7 @@ export class StreamOpener implements BulkStreams, Startable {
     const guarding = this.#settings.listenerGuard ? this.#guard.start() : undefined
 
     connections.forEach(connection => { this.#add(connection) })
-    await Promise.all([guarding, this.#startUpgrades()])
+    await Promise.all([guarding, this.#startUpgrades(), this.#loadQuic()])
   }
 
   async #startUpgrades (): Promise<void> {
@@ -130,6 +137,22 @@ export class StreamOpener implements BulkStreams, Startable {
     if (this.#started) {
       this.#upgrades ??= new OptimisticUpgrades(this.#components, this.#settings, this.#log, this.#metrics)
       this.#upgrades.start()
+    }
+  }
+
+  async #loadQuic (): Promise<void> {
+    const hasQuic = this.#components.transportManager.getTransports().some(transport => transport[Symbol.toStringTag] === 'quic')
+
+    if (!hasQuic || !this.#settings.quicReads || this.#quic != null) {
+      return
+    }
+
+    const { QuicStreams } = await import('./compat/quic/quic-streams.ts')
+
+    this.#quic = new QuicStreams()
+
+    if (this.#started) {
+      this.#connectionManager.getConnections().forEach(connection => { this.#quic?.add(connection) })
     }
   }
 
@@ -154,6 +177,7 @@ export class StreamOpener implements BulkStreams, Startable {
     this.#negotiations.stop()
     this.#intercept.stop()
     this.#gracefulClose.stop()
+    this.#quic?.stop()
 
     events.removeEventListener('connection:open', this.#onConnectionOpen)
     events.removeEventListener('connection:close', this.#onConnectionClose)
@@ -176,6 +200,7 @@ export class StreamOpener implements BulkStreams, Startable {
   #add (connection: Connection): void {
     this.#guard.add(connection)
     this.#gracefulClose.add(connection)
+    this.#quic?.add(connection)
 
     if (this.#settings.intercept !== false) {
       this.#intercept.add(connection)
@@ -194,6 +219,7 @@ export class StreamOpener implements BulkStreams, Startable {
     this.#admission.closed(connection)
     this.#intercept.delete(connection)
     this.#gracefulClose.delete(connection)
+    this.#quic?.delete(connection)
   }
 
   status (): PeerStatus[]
@@ -204,13 +230,19 @@ export class StreamOpener implements BulkStreams, Startable {
     }
 
     const limits = this.#admission.find(peerId)
+    const connections = this.#connectionManager.getConnections(peerId)
 
     return {
       peerId,
       open: limits?.open ?? 0,
       negotiating: limits?.negotiating ?? 0,
       queued: limits?.queued ?? 0,
-      protocols: this.#known.all(this.#connectionManager.getConnections(peerId))
+      protocols: this.#known.all(connections),
+      connections: connections.filter(({ status }) => status === 'open').map(connection => {
+        const { id, encryption, multiplexer } = connection
+
+        return { id, transport: transportOf(connection), encryption, multiplexer }
+      })
     }
   }
 

@@ -190,6 +190,18 @@ export interface StreamOpenerInit extends NegotiationOptions, QueueOptions {
    * @default true
    */
   listenerGuard?: boolean
+
+  /**
+   * Mend how the streams of QUIC connections are read, in both directions, whoever
+   * opens them: `@chainsafe/libp2p-quic` reads 4 KiB at a time, goes on while a stream is
+   * paused until it aborts it at 4 MiB, and takes a reset or a lost connection for the end
+   * of the data. With this, reads grow to 256 KiB while data is waiting, a stream that is
+   * paused makes the peer wait, and it closes with a `StreamResetError` or a
+   * `ConnectionClosedError`.
+   *
+   * @default true
+   */
+  quicReads?: boolean
 }
 
 /**
@@ -284,6 +296,32 @@ export interface OpenStreamOptions extends Omit<DialProtocolOptions, 'onProgress
 export interface OpenStreamOnOptions extends Omit<NewStreamOptions, 'onProgress'>, NegotiationOptions, QueueOptions, PriorityOptions, ProgressOptions<ProgressOf<NewStreamOptions> | StreamOpenerProgressEvents> {}
 
 /**
+ * What an open connection is made of
+ */
+export interface ConnectionStatus {
+  /**
+   * That of libp2p's `Connection`
+   */
+  id: string
+
+  /**
+   * What carries the connection
+   */
+  transport: TransportName
+
+  /**
+   * What encrypts it, by its protocol, as in libp2p's `Connection`: `/noise`,
+   * `/tls/1.0.0`, or `native` where the transport does it
+   */
+  encryption?: string
+
+  /**
+   * What its streams share it with, in the same way: `/yamux/1.0.0` or `quic`
+   */
+  multiplexer?: string
+}
+
+/**
  * How things are with one peer
  */
 export interface PeerStatus {
@@ -311,6 +349,11 @@ export interface PeerStatus {
    * What the peer is known to speak
    */
   protocols: string[]
+
+  /**
+   * What the connections to it are made of, those that are open
+   */
+  connections: ConnectionStatus[]
 }
 
 /**

@@ -47,7 +47,7 @@ describe.each(TRANSPORTS)('aborting the signal over %s', transport => {
 
     await expect(dialer.services.streamOpener.newStreamOn(connection, ECHO, { signal })).rejects.toThrow(expect.objectContaining({ name: 'AbortError' }))
     await expect(dialer.services.streamOpener.newStream(listener.peerId, ECHO, { signal })).rejects.toThrow(expect.objectContaining({ name: 'AbortError' }))
-    expect(outbound(connection)).to.not.include(ECHO)
+    expect(outbound(connection)).not.toContain(ECHO)
   })
 
   it.each([
@@ -91,7 +91,7 @@ describe.each(TRANSPORTS)('aborting the signal over %s', transport => {
     controller.abort()
     await rejected
     await turns(20)
-    expect(outbound(connection)).to.deep.equal([])
+    expect(outbound(connection)).toEqual([])
     await drained(listener, dialer)
   })
 
@@ -113,11 +113,11 @@ describe.each(TRANSPORTS)('aborting the signal over %s', transport => {
     if (name == null) {
       controller.abort()
       const inbound = await asked.promise
-      expect(stream.status).to.equal('open')
+      expect(stream.status).toBe('open')
       inbound.abort(new Error('Enough'))
-      expect((await end).error?.name).to.not.equal('AbortError')
+      expect((await end).error?.name).not.toBe('AbortError')
     } else {
-      expect((await end).error?.name).to.equal(name)
+      expect((await end).error?.name).toBe(name)
     }
   })
 
@@ -151,19 +151,19 @@ describe.each(TRANSPORTS)('aborting the signal over %s', transport => {
 
         // it was handed out, so the signal is none of its business any more
         await turns(2)
-        expect(stream.status).to.equal('open')
-        expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+        expect(stream.status).toBe('open')
+        expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
       } catch (err: any) {
-        expect(err.name).to.be.oneOf(['AbortError', 'UnsupportedProtocolError'])
+        expect(err.name).toBeOneOf(['AbortError', 'UnsupportedProtocolError'])
         outcomes.aborted++
       }
     }
 
-    expect(outcomes.opened).to.be.above(0)
-    expect(outcomes.aborted).to.be.above(0)
+    expect(outcomes.opened).toBeGreaterThan(0)
+    expect(outcomes.aborted).toBeGreaterThan(0)
     await drained(listener, dialer)
     await turns(20)
-    expect(outbound(connection)).to.deep.equal([])
+    expect(outbound(connection)).toEqual([])
   })
 })
 
@@ -191,8 +191,8 @@ describe.each(TRANSPORTS)('a connection over %s that dies between choice and ope
       dieOnCreate(connection)
 
       const stream = await dialer.services.streamOpener.newStream(addressOf(listener), ECHO)
-      expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
-      expect(connection.status).to.not.equal('open')
+      expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
+      expect(connection.status).not.toBe('open')
       await dialer.hangUp(listener.peerId)
     }
   })
@@ -205,7 +205,7 @@ describe.each(TRANSPORTS)('a connection over %s that dies between choice and ope
     const done = identified(dialer, listener)
     const second = await dialer.dial(addressOf(listener), { force: true })
     await done
-    expect(second.id).to.not.equal(first.id)
+    expect(second.id).not.toBe(first.id)
 
     // it chooses as libp2p does
     const dying = await dialer.dial(listener.peerId)
@@ -213,9 +213,9 @@ describe.each(TRANSPORTS)('a connection over %s that dies between choice and ope
     dieOnCreate(dying)
 
     const stream = await dialer.services.streamOpener.newStream(listener.peerId, ECHO)
-    expect(living.streams.includes(stream)).to.equal(true)
-    expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
-    expect(dialer.getConnections(listener.peerId).map(({ id }) => id)).to.deep.equal([living.id])
+    expect(living.streams.includes(stream)).toBe(true)
+    expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
+    expect(dialer.getConnections(listener.peerId).map(({ id }) => id)).toEqual([living.id])
   })
 
   it('is given up after the second one died as well', async () => {
@@ -229,7 +229,7 @@ describe.each(TRANSPORTS)('a connection over %s that dies between choice and ope
     dialer.addEventListener('connection:close', () => { died++ })
 
     await expect(dialer.services.streamOpener.newStream(addressOf(listener), ECHO)).rejects.toThrow(expect.objectContaining({ name: 'ConnectionClosedError' }))
-    expect(died).to.equal(2)
+    expect(died).toBe(2)
   })
 
   it('is not replaced once something was written', async () => {
@@ -243,7 +243,7 @@ describe.each(TRANSPORTS)('a connection over %s that dies between choice and ope
 
     await expect(dialer.services.streamOpener.newStream(addressOf(listener), '/deadly/1.0.0')).rejects.toThrow()
     await turns(20)
-    expect(asked).to.equal(1)
+    expect(asked).toBe(1)
   })
 
   it('is not replaced for newStreamOn', async () => {
@@ -253,7 +253,7 @@ describe.each(TRANSPORTS)('a connection over %s that dies between choice and ope
     await connection.close()
 
     await expect(dialer.services.streamOpener.newStreamOn(connection, ECHO)).rejects.toThrow(expect.objectContaining({ name: 'ConnectionClosedError' }))
-    expect(dialer.getConnections()).to.deep.equal([])
+    expect(dialer.getConnections()).toEqual([])
   })
 })
 
@@ -275,7 +275,7 @@ describe('a signal that gives the peer longer than the service does by itself', 
     vi.useRealTimers()
     relay.release()
 
-    expect(await answer).to.deep.equal(bytes('hello'))
+    expect(await answer).toEqual(bytes('hello'))
     await relay.close()
   })
 })

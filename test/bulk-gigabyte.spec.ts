@@ -72,9 +72,10 @@ describe.each<TransportName>(['tcp', 'quic', 'ws'])('a gigabyte over %s', transp
     const { bytes } = await sendBulk(stream, bytesOf(GIGABYTE))
     const { buffered, ...received }: BulkDigest = JSON.parse(new TextDecoder().decode(await readAll(stream)))
 
-    expect(bytes).to.equal(GIGABYTE)
-    expect(received).to.deep.equal(await digest)
-    expect(buffered).to.be.within(waiting, HIGH_WATER_MARK)
+    expect(bytes).toBe(GIGABYTE)
+    expect(received).toStrictEqual(await digest)
+    expect(buffered).toBeGreaterThanOrEqual(waiting)
+    expect(buffered).toBeLessThanOrEqual(HIGH_WATER_MARK)
   }, TIMEOUT)
 
   async function openSession (protocol: string, connections: BulkConnections): Promise<BulkSession> {
@@ -89,9 +90,9 @@ describe.each<TransportName>(['tcp', 'quic', 'ws'])('a gigabyte over %s', transp
     const { bytes } = await sendBulk(stream, chunks)
     const { buffered, ...received }: BulkDigest = JSON.parse(new TextDecoder().decode(await readAll(stream)))
 
-    expect(bytes).to.equal(PART)
-    expect(received).to.deep.equal(await digestOfPart)
-    expect(buffered).to.be.at.most(HIGH_WATER_MARK)
+    expect(bytes).toBe(PART)
+    expect(received).toStrictEqual(await digestOfPart)
+    expect(buffered).toBeLessThanOrEqual(HIGH_WATER_MARK)
   }
 
   it.each([
@@ -101,10 +102,10 @@ describe.each<TransportName>(['tcp', 'quic', 'ws'])('a gigabyte over %s', transp
     const session = await openSession(SLOW, connections)
     const streams = await openAll(session)
 
-    expect(session.connections).to.have.lengthOf(count)
+    expect(session.connections).toHaveLength(count)
     await Promise.all(streams.map(async ({ stream }) => expectPart(stream)))
-    expect(session.bytesSent).to.equal(GIGABYTE)
-    expect(await session.close()).to.equal(count)
+    expect(session.bytesSent).toBe(GIGABYTE)
+    expect(await session.close()).toBe(count)
   }, TIMEOUT)
 
   it('loses only what was on a connection that is killed half-way, which is said and can be sent again', async () => {
@@ -117,12 +118,13 @@ describe.each<TransportName>(['tcp', 'quic', 'ws'])('a gigabyte over %s', transp
     const rest = Promise.all(others.map(async ({ stream }) => expectPart(stream, lasting(replaced.promise))))
     const err = await sendBulk(stream, killing(connection)).catch(err => err)
 
-    expect(err).to.be.instanceOf(BulkTransferError)
-    expect(err.bytes).to.be.within(0, PART / 2)
+    expect(err).toBeInstanceOf(BulkTransferError)
+    expect(err.bytes).toBeGreaterThanOrEqual(0)
+    expect(err.bytes).toBeLessThanOrEqual(PART / 2)
     const again = await session.openStream()
     replaced.resolve()
     await expectPart(again.stream)
     await rest
-    expect(await session.close()).to.equal(STREAMS)
+    expect(await session.close()).toBe(STREAMS)
   }, TIMEOUT)
 })

@@ -34,12 +34,12 @@ describe('an optimistic open, its exchange and its close over yamux', () => {
     for (let i = 0; i < 3; i++) {
       frames.length = 0
       const stream = await dialer.services.streamOpener.newStreamOn(connection, ECHO)
-      expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+      expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
 
       // a window update opens the stream, the data, window updates for the two
       // messages of the echo and for the answer, the FIN
       const header = 12
-      expect(frames.toSorted((a, b) => b - a)).to.deep.equal([
+      expect(frames.toSorted((a, b) => b - a)).toEqual([
         header + encodeHandshake(ECHO).byteLength + 5, header, header, header, header, header
       ])
     }
@@ -63,10 +63,10 @@ describe('an optimistic open, its exchange and its close over yamux', () => {
     }
 
     // one does for all of them, it may have been there already
-    expect(setTimeouts.mock.calls.filter(([, ms]) => ms === 10_000).length).to.be.within(0, 1)
-    expect(merges.mock.calls.filter(([peer]) => peer.equals(listener.peerId))).to.have.length(0)
+    expect(setTimeouts.mock.calls.filter(([, ms]) => ms === 10_000).length).toBeLessThanOrEqual(1)
+    expect(merges.mock.calls.filter(([peer]) => peer.equals(listener.peerId))).toHaveLength(0)
     // the listener's, in the same process
-    expect(signals.mock.calls).to.have.length(10)
-    expect(stacks.mock.calls).to.have.length(0)
+    expect(signals.mock.calls).toHaveLength(10)
+    expect(stacks.mock.calls).toHaveLength(0)
   })
 })

@@ -28,15 +28,15 @@ it('calls each when its time is up, whoever was there first', () => {
   add('first', 100)
 
   vi.advanceTimersByTime(99)
-  expect(due).to.deep.equal([])
+  expect(due).toEqual([])
   // of a fake clock a turn takes 1 ms
   vi.advanceTimersByTime(2)
-  expect(due).to.deep.equal(['first'])
+  expect(due).toEqual(['first'])
   vi.advanceTimersByTime(100)
-  expect(due).to.deep.equal(['first', 'second'])
+  expect(due).toEqual(['first', 'second'])
   vi.advanceTimersByTime(100)
-  expect(due).to.deep.equal(['first', 'second', 'third'])
-  expect(vi.getTimerCount()).to.equal(0)
+  expect(due).toEqual(['first', 'second', 'third'])
+  expect(vi.getTimerCount()).toBe(0)
 })
 
 it('does not call what was deleted, also by one that is due at the same time', () => {
@@ -46,7 +46,7 @@ it('does not call what was deleted, also by one that is due at the same time', (
 
   deadlines.delete(deleted)
   vi.advanceTimersByTime(1_000)
-  expect(due).to.deep.equal([])
+  expect(due).toEqual([])
 })
 
 it('sets one timer for any number of the same timeout, and leaves it alone when they come and go', () => {
@@ -57,11 +57,11 @@ it('sets one timer for any number of the same timeout, and leaves it alone when 
     vi.advanceTimersByTime(1)
   }
 
-  expect(setTimeouts.mock.calls).to.have.length(1)
+  expect(setTimeouts.mock.calls).toHaveLength(1)
   // and none when there is nothing left
   vi.advanceTimersByTime(10_000)
-  expect(vi.getTimerCount()).to.equal(0)
-  expect(due).to.deep.equal([])
+  expect(vi.getTimerCount()).toBe(0)
+  expect(due).toEqual([])
 })
 
 it('lets what has arrived be read before it calls anything', () => {
@@ -70,10 +70,10 @@ it('lets what has arrived be read before it calls anything', () => {
 
   // timers run before what is read in a turn
   vi.advanceTimersByTime(100)
-  expect(due).to.deep.equal([])
+  expect(due).toEqual([])
   deadlines.delete(answered)
   vi.advanceTimersByTime(1)
-  expect(due).to.deep.equal(['silent'])
+  expect(due).toEqual(['silent'])
 })
 
 it('does not call anything when it was stopped in between', () => {
@@ -81,7 +81,7 @@ it('does not call anything when it was stopped in between', () => {
   vi.advanceTimersByTime(100)
   deadlines.stop()
   vi.advanceTimersByTime(100)
-  expect(due).to.deep.equal([])
+  expect(due).toEqual([])
 })
 
 it.each([['is over', -5], ['is as far off as can be', 2 ** 31 - 1]])('sets no timer that Node.js would warn of for a time that %s', (_, ms) => {
@@ -96,7 +96,8 @@ it.each([['is over', -5], ['is as far off as can be', 2 ** 31 - 1]])('sets no ti
   }
 
   for (const [, delay] of setTimeouts.mock.calls) {
-    expect(delay).to.be.within(0, 2 ** 31 - 1)
+    expect(delay).toBeGreaterThanOrEqual(0)
+    expect(delay).toBeLessThanOrEqual(2 ** 31 - 1)
   }
 
   setTimeouts.mockRestore()
@@ -105,7 +106,7 @@ it.each([['is over', -5], ['is as far off as can be', 2 ** 31 - 1]])('sets no ti
 it('calls nothing any more when it was stopped', () => {
   add('first', 100)
   deadlines.stop()
-  expect(vi.getTimerCount()).to.equal(0)
+  expect(vi.getTimerCount()).toBe(0)
   vi.advanceTimersByTime(1_000)
-  expect(due).to.deep.equal([])
+  expect(due).toEqual([])
 })

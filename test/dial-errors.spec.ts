@@ -14,10 +14,10 @@ it('a WebSocket that cannot be opened is an Error, while libp2p rejects with an 
   const addr = addressOf(listener)
   await listener.stop()
 
-  expect(await dialer.dialProtocol(addr, ECHO).catch(err => err)).to.not.be.instanceOf(Error)
+  expect(await dialer.dialProtocol(addr, ECHO).catch(err => err)).not.toBeInstanceOf(Error)
 
   const err = await dialer.services.streamOpener.newStream(addr, ECHO).catch(err => err)
-  expect(err).to.be.instanceOf(Error)
-  expect(err).to.have.property('name', 'DialError')
-  expect(err).to.have.nested.property('cause.type', 'error')
+  expect(err).toBeInstanceOf(Error)
+  expect(err).toHaveProperty('name', 'DialError')
+  expect(err).toHaveProperty('cause.type', 'error')
 })

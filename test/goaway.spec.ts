@@ -23,7 +23,7 @@ async function goAway (connection: Connection): Promise<void> {
   back.muxer.sendGoAway(0)
 
   await vi.waitFor(() => {
-    expect((connection as WithMuxer).muxer.status).to.equal('closed')
+    expect((connection as WithMuxer).muxer.status).toBe('closed')
   })
 }
 
@@ -42,25 +42,25 @@ describe('a peer that closes the muxer and leaves the connection open', () => {
   ])('is dialled once for many calls with %s, and the connection that is of no use is closed', async (_, peer) => {
     const connection = await connect()
     await goAway(connection)
-    expect(connection.status).to.equal('open')
+    expect(connection.status).toBe('open')
     await expect(dialer.dialProtocol(listener.peerId, ECHO)).rejects.toThrow(expect.objectContaining({ name: 'ConnectionClosedError' }))
 
     const opened = vi.fn()
     dialer.addEventListener('connection:open', opened)
 
     for (let i = 0; i < 60; i++) {
-      expect(await exchange(await dialer.services.streamOpener.newStream(peer(), ECHO), bytes('hello'))).to.deep.equal(bytes('hello'))
+      expect(await exchange(await dialer.services.streamOpener.newStream(peer(), ECHO), bytes('hello'))).toEqual(bytes('hello'))
     }
 
-    expect(opened.mock.calls).to.have.length(1)
+    expect(opened.mock.calls).toHaveLength(1)
 
     if (connection.status === 'open' || connection.status === 'closing') {
       await pEvent(connection as any, 'close')
     }
 
-    expect(dialer.getConnections(listener.peerId)).to.have.length(1)
+    expect(dialer.getConnections(listener.peerId)).toHaveLength(1)
     // so stock's own call finds one that is of use
-    expect(await exchange(await dialer.dialProtocol(listener.peerId, ECHO), bytes('hello'))).to.deep.equal(bytes('hello'))
+    expect(await exchange(await dialer.dialProtocol(listener.peerId, ECHO), bytes('hello'))).toEqual(bytes('hello'))
   })
 
   it('is dialled once for many calls at once', async () => {
@@ -70,10 +70,10 @@ describe('a peer that closes the muxer and leaves the connection open', () => {
     dialer.addEventListener('connection:open', opened)
 
     await Promise.all(Array.from({ length: 60 }, async () => {
-      expect(await exchange(await dialer.services.streamOpener.newStream(listener.peerId, ECHO), bytes('hello'))).to.deep.equal(bytes('hello'))
+      expect(await exchange(await dialer.services.streamOpener.newStream(listener.peerId, ECHO), bytes('hello'))).toEqual(bytes('hello'))
     }))
 
-    expect(opened.mock.calls).to.have.length(1)
+    expect(opened.mock.calls).toHaveLength(1)
   })
 
   it('does not make connections pile up where it does so on each', async () => {
@@ -86,10 +86,10 @@ describe('a peer that closes the muxer and leaves the connection open', () => {
         await goAway(connection)
       }
 
-      expect(await exchange(await streamOpener.newStream(listener.peerId, ECHO), bytes('hello'))).to.deep.equal(bytes('hello'))
+      expect(await exchange(await streamOpener.newStream(listener.peerId, ECHO), bytes('hello'))).toEqual(bytes('hello'))
       most = Math.max(most, dialer.getConnections(listener.peerId).length)
     }
 
-    expect(most).to.be.at.most(2)
+    expect(most).toBeLessThanOrEqual(2)
   })
 })

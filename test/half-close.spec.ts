@@ -22,7 +22,7 @@ afterEach(async () => {
 
 async function writeAndClose (node: Libp2p<OpenerServices>, connection: Connection): Promise<void> {
   const stream = await node.services.streamOpener.newStreamOn(connection, SINK)
-  expect(replacedMethods(stream)).to.include('sendCloseWrite')
+  expect(replacedMethods(stream)).toContain('sendCloseWrite')
   stream.send(bytes('0123456789'))
   await stream.close()
 }
@@ -41,6 +41,6 @@ describe.each(SOCKET_TRANSPORTS)('streams that write 10 bytes and close at once,
       }
     }))
 
-    expect(await sunk).to.deep.equal({ opened: STREAMS, ended: STREAMS, bytes: STREAMS * 10 })
+    expect(await sunk).toStrictEqual({ opened: STREAMS, ended: STREAMS, bytes: STREAMS * 10 })
   })
 })

@@ -65,7 +65,7 @@ describe.each(SOCKET_TRANSPORTS)('before identify, through a relay over %s', tra
     const stream = await opening
 
     relay.release()
-    expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+    expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
   })
 
   it('returns when identify has named the protocol while the stream was being created', async () => {
@@ -87,7 +87,7 @@ describe.each(SOCKET_TRANSPORTS)('before identify, through a relay over %s', tra
 
     const stream = await dialer.services.streamOpener.newStream(listener.peerId, ECHO)
     relay.release()
-    expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+    expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
   })
 
   it('of several protocols takes the first one that identify names, if the full negotiation is held', async () => {
@@ -104,13 +104,13 @@ describe.each(SOCKET_TRANSPORTS)('before identify, through a relay over %s', tra
     announce(['/b/1.0.0', '/c/1.0.0'])
 
     const stream = await opening
-    expect(stream.protocol).to.equal('/c/1.0.0')
+    expect(stream.protocol).toBe('/c/1.0.0')
 
     relay.release()
-    expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+    expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
 
     // the stream that asked for /a is gone
-    expect(dialer.getConnections(listener.peerId).flatMap(connection => connection.streams.map(({ protocol }) => protocol))).to.not.include('/a/1.0.0')
+    expect(dialer.getConnections(listener.peerId).flatMap(connection => connection.streams.map(({ protocol }) => protocol))).not.toContain('/a/1.0.0')
   })
 
   it('of several protocols keeps the stream that was begun if identify names the first one', async () => {
@@ -133,8 +133,8 @@ describe.each(SOCKET_TRANSPORTS)('before identify, through a relay over %s', tra
 
     const stream = await opening
     relay.release()
-    expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
-    expect(streams.map(({ protocol }) => protocol)).to.deep.equal(['/a/1.0.0'])
+    expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
+    expect(streams.map(({ protocol }) => protocol)).toEqual(['/a/1.0.0'])
   })
 })
 
@@ -151,7 +151,7 @@ describe.each(TRANSPORTS)('without identify over %s', transport => {
 
     for (const protocols of [ECHO, ['/missing/1.0.0', '/other/1.0.0'], ['/missing/1.0.0', '/other/1.0.0', ECHO]]) {
       const stream = await dialer.services.streamOpener.newStream(addressOf(listener), protocols)
-      expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+      expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
     }
 
     for (const protocols of ['/missing/1.0.0', ['/missing/1.0.0'], ['/missing/1.0.0', '/neither/1.0.0']]) {
@@ -175,7 +175,7 @@ describe.each(TRANSPORTS)('without identify over %s', transport => {
 
     for (const protocols of [ECHO, ['/missing/1.0.0', ECHO]]) {
       const stream = await dialer.services.streamOpener.newStream(listener.peerId, protocols)
-      expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+      expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
     }
   })
 
@@ -192,7 +192,7 @@ describe.each(TRANSPORTS)('without identify over %s', transport => {
 
     for (const protocols of [ECHO, ['/missing/1.0.0', ECHO]]) {
       const stream = await dialer.services.streamOpener.newStream(listener.peerId, protocols)
-      expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+      expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
     }
   })
 })
@@ -209,8 +209,8 @@ describe.each(TRANSPORTS)('the first stream straight after the dial over %s', tr
 
     for (let i = 0; i < rounds(100); i++) {
       const stream = await dialer.services.streamOpener.newStream(addressOf(listener), protocols)
-      expect(stream.protocol).to.equal(ECHO)
-      expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+      expect(stream.protocol).toBe(ECHO)
+      expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
       await dialer.hangUp(listener.peerId)
     }
   })
@@ -234,7 +234,7 @@ describe.each(TRANSPORTS)('the first stream straight after the dial over %s', tr
       // connection is being made (maxEarlyStreams), more make it reset them all
       const answers = await Promise.all(Array.from({ length: 9 }, openAndExchange))
 
-      expect(answers).to.deep.equal(Array.from({ length: 9 }, () => bytes('hello')))
+      expect(answers).toEqual(Array.from({ length: 9 }, () => bytes('hello')))
       await done
       await dialer.hangUp(listener.peerId)
     }
@@ -260,7 +260,7 @@ describe.each(TRANSPORTS)('the first stream straight after the dial over %s', tr
     const read = readAll(stream)
     refuse.resolve()
     await expect(read).rejects.toThrow(expect.objectContaining({ name: 'UnsupportedProtocolError' }))
-    expect(echoOf('/fickle/1.0.0')).to.have.length.above(0)
+    expect(echoOf('/fickle/1.0.0').length).toBeGreaterThan(0)
   })
 })
 

@@ -93,13 +93,13 @@ async function stopCleanly (): Promise<void> {
     const peers = node.getPeers()
     await node.stop()
 
-    expect(node.status).to.equal('stopped')
-    expect(node.getConnections()).to.deep.equal([])
-    expect(connections.filter(({ status }) => status === 'open')).to.deep.equal([])
-    expect(connections.flatMap(({ streams }) => streams.filter(({ status }) => status === 'open'))).to.deep.equal([])
+    expect(node.status).toBe('stopped')
+    expect(node.getConnections()).toEqual([])
+    expect(connections.filter(({ status }) => status === 'open')).toEqual([])
+    expect(connections.flatMap(({ streams }) => streams.filter(({ status }) => status === 'open'))).toEqual([])
 
     for (const peerId of node.services.streamOpener == null ? [] : peers) {
-      expect(node.services.streamOpener.status(peerId)).to.deep.include(HOLDS_NOTHING)
+      expect(node.services.streamOpener.status(peerId)).toMatchObject(HOLDS_NOTHING)
     }
   }
 
@@ -145,16 +145,16 @@ describe.each(STREAM_TRANSPORTS)('over %s', transport => {
     it('ping pings, both ways, also on a connection that is just being made', async () => {
       const [dialer, listener] = await createPair({ ping: ping() })
 
-      expect(await dialer.services.ping.ping(addressOf(listener))).to.be.at.least(0)
-      expect(await listener.services.ping.ping(dialer.peerId)).to.be.at.least(0)
+      expect(await dialer.services.ping.ping(addressOf(listener))).toBeGreaterThanOrEqual(0)
+      expect(await listener.services.ping.ping(dialer.peerId)).toBeGreaterThanOrEqual(0)
 
       for (let i = 0; i < 20; i++) {
         await becomes(() => !isPinging(dialer))
-        expect(await dialer.services.ping.ping(listener.peerId)).to.be.at.least(0)
+        expect(await dialer.services.ping.ping(listener.peerId)).toBeGreaterThanOrEqual(0)
       }
 
-      expect(await opens(dialer)).to.equal(dialerIntercepts ? 21 : 0)
-      expect(await opens(listener)).to.equal(listenerIntercepts ? 1 : 0)
+      expect(await opens(dialer)).toBe(dialerIntercepts ? 21 : 0)
+      expect(await opens(listener)).toBe(listenerIntercepts ? 1 : 0)
     })
 
     it('fetch fetches what there is, and says what there is not', async () => {
@@ -164,15 +164,15 @@ describe.each(STREAM_TRANSPORTS)('over %s', transport => {
       await connectIdentified(dialer, listener)
 
       for (const [key, value] of values) {
-        expect(await dialer.services.fetch.fetch(listener.peerId, key)).to.deep.equal(value)
+        expect(await dialer.services.fetch.fetch(listener.peerId, key)).toStrictEqual(value)
       }
 
-      expect(await dialer.services.fetch.fetch(listener.peerId, '/test/missing')).to.equal(undefined)
+      expect(await dialer.services.fetch.fetch(listener.peerId, '/test/missing')).toBeUndefined()
       await expect(dialer.services.fetch.fetch(listener.peerId, '/nobody/has')).rejects.toThrow(expect.objectContaining({
         name: 'ProtocolError',
         message: 'Error in fetch protocol response: No lookup function registered for key'
       }))
-      expect(await opens(dialer)).to.equal(dialerIntercepts ? 4 : 0)
+      expect(await opens(dialer)).toBe(dialerIntercepts ? 4 : 0)
     })
 
     it('echo echoes, one after the other and at the same time', async () => {
@@ -181,18 +181,18 @@ describe.each(STREAM_TRANSPORTS)('over %s', transport => {
       const inputs = [1, 5, 70_000, 300_000].map(pattern)
 
       for (const input of inputs) {
-        expect((await dialer.services.echo.echo(listener.peerId, input)).subarray()).to.deep.equal(input)
+        expect((await dialer.services.echo.echo(listener.peerId, input)).subarray()).toStrictEqual(input)
       }
 
       const outputs = await Promise.all(inputs.map(async input => dialer.services.echo.echo(listener.peerId, input)))
-      expect(outputs.map(output => output.subarray())).to.deep.equal(inputs)
-      expect(await opens(dialer)).to.equal(dialerIntercepts ? 8 : 0)
+      expect(outputs.map(output => output.subarray())).toStrictEqual(inputs)
+      expect(await opens(dialer)).toBe(dialerIntercepts ? 8 : 0)
     })
 
     it('identify-push tells the peer about a new protocol, and about one that is gone', async () => {
       const [dialer, listener] = await createPair({ push: identifyPush({ debounce: 10 }) })
       const connection = await connectIdentified(dialer, listener)
-      expect((await listener.peerStore.get(dialer.peerId)).protocols).to.not.include(OTHER)
+      expect((await listener.peerStore.get(dialer.peerId)).protocols).not.toContain(OTHER)
 
       const pushed = async (names: boolean): Promise<void> => {
         await pEvent<'peer:identify', CustomEvent>(listener as any, 'peer:identify', {
@@ -201,13 +201,13 @@ describe.each(STREAM_TRANSPORTS)('over %s', transport => {
       }
 
       await Promise.all([pushed(true), dialer.handle(OTHER, echo)])
-      expect((await listener.peerStore.get(dialer.peerId)).protocols).to.include(OTHER)
+      expect((await listener.peerStore.get(dialer.peerId)).protocols).toContain(OTHER)
       await exchange(await (listener.getConnections(dialer.peerId)[0] as Connection).newStream(OTHER), bytes('hello'))
 
       await Promise.all([pushed(false), dialer.unhandle(OTHER)])
-      expect((await listener.peerStore.get(dialer.peerId)).protocols).to.not.include(OTHER)
-      expect(await opens(dialer) >= 2).to.equal(dialerIntercepts)
-      expect(connection.status).to.equal('open')
+      expect((await listener.peerStore.get(dialer.peerId)).protocols).not.toContain(OTHER)
+      expect(await opens(dialer) >= 2).toBe(dialerIntercepts)
+      expect(connection.status).toBe('open')
     })
   })
 })
@@ -249,19 +249,19 @@ describe.each(WITHOUT_AND_WITH)('on nodes %s intercept', (_, intercepts) => {
 
     await others[0]?.contentRouting.put(key, value)
     const got = await Promise.all(network.map(async node => node.contentRouting.get(key)))
-    expect(got.map(value => toString(value))).to.deep.equal(network.map(() => 'value'))
+    expect(got.map(value => toString(value))).toEqual(network.map(() => 'value'))
 
-    expect((await Promise.all(network.map(countRecords))).slice(0, 2)).to.deep.equal([1, 1])
+    expect((await Promise.all(network.map(countRecords))).slice(0, 2)).toEqual([1, 1])
 
     for (const [i, node] of others.entries()) {
       const target = others.at(i - 1) as Libp2p
       const found = await node.peerRouting.findPeer(target.peerId)
-      expect(found.id.equals(target.peerId)).to.equal(true)
+      expect(found.id.equals(target.peerId)).toBe(true)
       await node.peerStore.merge(found.id, { multiaddrs: found.multiaddrs })
-      expect((await node.dial(found.id)).remotePeer.equals(target.peerId)).to.equal(true)
+      expect((await node.dial(found.id)).remotePeer.equals(target.peerId)).toBe(true)
     }
 
-    expect(await opens(others[0] as Libp2p) > 0).to.equal(intercepts)
+    expect(await opens(others[0] as Libp2p) > 0).toBe(intercepts)
   })
 
   async function countRecords (node: Libp2p): Promise<number> {
@@ -306,8 +306,8 @@ describe.each(WITHOUT_AND_WITH)('on nodes %s intercept', (_, intercepts) => {
       return until(pubsub, 'gossipsub:heartbeat', () => (received[i]?.length ?? 0) >= sent.length)
     }))
 
-    expect(received.map(texts => texts.sort())).to.deep.equal(network.map(() => sent))
-    expect(await Promise.all(network.map(async node => await opens(node) > 0))).to.deep.equal(network.map(() => intercepts))
+    expect(received.map(texts => texts.sort())).toEqual(network.map(() => sent))
+    expect(await Promise.all(network.map(async node => await opens(node) > 0))).toEqual(network.map(() => intercepts))
   })
 
   it('circuit relay reserves a slot, and both ends use what they open over it', async () => {
@@ -324,15 +324,15 @@ describe.each(WITHOUT_AND_WITH)('on nodes %s intercept', (_, intercepts) => {
     const used = watchProtocols(relay, [RELAY_V2_HOP_CODEC, RELAY_V2_STOP_CODEC])
 
     await until(listener, 'self:peer:update', () => listener.getMultiaddrs().length > 0)
-    expect([...relay.services.relay.reservations.keys()].map(String)).to.deep.equal([`${listener.peerId}`])
+    expect([...relay.services.relay.reservations.keys()].map(String)).toEqual([`${listener.peerId}`])
 
     const [connection] = await Promise.all([
       dialer.dial(multiaddr(`${addressOf(relay)}/p2p-circuit/p2p/${listener.peerId}`)),
       identified(dialer, listener),
       identified(listener, dialer)
     ])
-    expect(connection.limits).to.be.an('object')
-    expect(connection.direct).to.equal(false)
+    expect(connection.limits).toEqual(expect.any(Object))
+    expect(connection.direct).toBe(false)
 
     const [back] = listener.getConnections(dialer.peerId)
 
@@ -340,20 +340,20 @@ describe.each(WITHOUT_AND_WITH)('on nodes %s intercept', (_, intercepts) => {
       for (const connection of from.getConnections(to.peerId)) {
         for (const length of [5, 20_000]) {
           const stream = await connection.newStream(ECHO, { runOnLimitedConnection: true })
-          expect(await exchange(stream, pattern(length))).to.deep.equal(pattern(length))
+          expect(await exchange(stream, pattern(length))).toEqual(pattern(length))
         }
 
         await expect(connection.newStream(ECHO)).rejects.toThrow(expect.objectContaining({ name: 'LimitedConnectionError' }))
       }
     }
 
-    expect(back?.limits).to.be.an('object')
+    expect(back?.limits).toEqual(expect.any(Object))
 
     // libp2p would rather dial than use a limited connection
     await expect(dialer.services.fetch.fetch(listener.peerId, '/any')).rejects.toThrow()
 
-    expect(used).to.include.members([`inbound ${RELAY_V2_HOP_CODEC}`, `outbound ${RELAY_V2_STOP_CODEC}`])
-    expect(await Promise.all([dialer, listener, relay].map(async node => await opens(node) > 0))).to.deep.equal([intercepts, intercepts, intercepts])
+    expect(used).toEqual(expect.arrayContaining([`inbound ${RELAY_V2_HOP_CODEC}`, `outbound ${RELAY_V2_STOP_CODEC}`]))
+    expect(await Promise.all([dialer, listener, relay].map(async node => await opens(node) > 0))).toEqual([intercepts, intercepts, intercepts])
   })
 
   it('autonat has peers dial back, and believes them', async () => {
@@ -370,13 +370,13 @@ describe.each(WITHOUT_AND_WITH)('on nodes %s intercept', (_, intercepts) => {
     const openConnection = connectionManager.openConnection.bind(connectionManager)
     connectionManager.openConnection = async (peer, options) => openConnection(peer, { ...options, force: true })
 
-    expect(asking.getMultiaddrs()).to.deep.equal([])
+    expect(asking.getMultiaddrs()).toEqual([])
     await asking.dial(componentsOf(asked).transportManager.getAddrs())
     await until(asking, 'self:peer:update', () => asking.getMultiaddrs().length > 0)
 
-    expect(asking.getMultiaddrs().map(String)).to.deep.equal([`${addr}/p2p/${asking.peerId}`])
-    expect(used).to.include('outbound /libp2p/autonat/1.0.0')
-    expect(await opens(asking) > 0).to.equal(intercepts)
+    expect(asking.getMultiaddrs().map(String)).toEqual([`${addr}/p2p/${asking.peerId}`])
+    expect(used).toContain('outbound /libp2p/autonat/1.0.0')
+    expect(await opens(asking) > 0).toBe(intercepts)
   })
 
   it('dcutr makes a relayed connection a direct one, where only one of the two can be dialed', async () => {
@@ -418,9 +418,9 @@ describe.each(WITHOUT_AND_WITH)('on nodes %s intercept', (_, intercepts) => {
     await until(relayed, 'close', () => relayed.status !== 'open')
     await direct.promise
 
-    expect(dialer.getConnections(listener.peerId).map(({ direct, limits }) => ({ direct, limits }))).to.deep.equal([{ direct: true, limits: undefined }])
-    expect(used).to.include('inbound /libp2p/dcutr')
-    expect(await opens(listener) > 0).to.equal(intercepts)
+    expect(dialer.getConnections(listener.peerId).map(({ direct, limits }) => ({ direct, limits }))).toStrictEqual([{ direct: true, limits: undefined }])
+    expect(used).toContain('inbound /libp2p/dcutr')
+    expect(await opens(listener) > 0).toBe(intercepts)
   })
 })
 
@@ -468,7 +468,7 @@ function watchProtocols (node: Libp2p, protocols: string[]): string[] {
 async function pathOf (open: (options: { onProgress(evt: { type: string }): void }) => Promise<Stream>): Promise<string[]> {
   const types: string[] = []
   const stream = await open({ onProgress: ({ type }) => { types.push(type) } })
-  expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+  expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
 
   return types.filter(type => type.startsWith('stream-opener:'))
 }
@@ -494,11 +494,11 @@ describe('what is intercepted', () => {
   ])('is %s', async (_, intercept, ofEcho, ofOther) => {
     const { connection } = await createEchoPair({ intercept }, [ECHO, OTHER])
 
-    expect(await pathOf(async options => connection.newStream(ECHO, options))).to.deep.equal(ofEcho)
-    expect(await pathOf(async options => connection.newStream(OTHER, options))).to.deep.equal(ofOther)
+    expect(await pathOf(async options => connection.newStream(ECHO, options))).toEqual(ofEcho)
+    expect(await pathOf(async options => connection.newStream(OTHER, options))).toEqual(ofOther)
 
     // of several protocols, all have to be among them
-    expect(await pathOf(async options => connection.newStream([ECHO, OTHER], options))).to.deep.equal(ofEcho.length + ofOther.length === 2 ? OPTIMISTIC : [])
+    expect(await pathOf(async options => connection.newStream([ECHO, OTHER], options))).toEqual(ofEcho.length + ofOther.length === 2 ? OPTIMISTIC : [])
   })
 
   it('is what is opened by dialProtocol, openStream and newStream, on the connections of both directions', async () => {
@@ -513,7 +513,7 @@ describe('what is intercepted', () => {
       async options => connection.newStream(ECHO, options),
       async options => connection.newStream([ECHO, ECHO], options)
     ] satisfies Array<Parameters<typeof pathOf>[0]>) {
-      expect(await pathOf(open)).to.deep.equal(OPTIMISTIC)
+      expect(await pathOf(open)).toEqual(OPTIMISTIC)
     }
 
     // and of a connection that the other one has made
@@ -521,15 +521,15 @@ describe('what is intercepted', () => {
     await peer.handle(ECHO, echo)
     const intercepting = await createNode({ intercept: true }, 'tcp')
     await connectIdentified(peer, intercepting)
-    expect(await pathOf(async options => intercepting.dialProtocol(peer.peerId, ECHO, options))).to.deep.equal(OPTIMISTIC)
+    expect(await pathOf(async options => intercepting.dialProtocol(peer.peerId, ECHO, options))).toEqual(OPTIMISTIC)
   })
 
   it('is negotiated by libp2p where it has to be, and reports that', async () => {
     const { listener, connection } = await createEchoPair({ intercept: true })
     await listener.handle(OTHER, echo)
 
-    expect(await pathOf(async options => connection.newStream(OTHER, options))).to.deep.equal(['stream-opener:full'])
-    expect(await pathOf(async options => connection.newStream(OTHER, options))).to.deep.equal(OPTIMISTIC)
+    expect(await pathOf(async options => connection.newStream(OTHER, options))).toEqual(['stream-opener:full'])
+    expect(await pathOf(async options => connection.newStream(OTHER, options))).toEqual(OPTIMISTIC)
   })
 
   it('is all that is counted', async () => {
@@ -538,8 +538,8 @@ describe('what is intercepted', () => {
     stream.send(bytes('hello'))
     const { value } = await stream[Symbol.asyncIterator]().next()
 
-    expect(value.subarray()).to.deep.equal(bytes('hello'))
-    expect(dialer.services.streamOpener.status(connection.remotePeer)).to.deep.include({ open: 0 })
+    expect(value.subarray()).toStrictEqual(bytes('hello'))
+    expect(dialer.services.streamOpener.status(connection.remotePeer)).toMatchObject({ open: 0 })
     await stream.close()
   })
 })
@@ -584,7 +584,7 @@ describe.each(WITHOUT_AND_WITH)('%s intercept', (_, intercepts) => {
 
     await expect(connection.newStream(ECHO)).rejects.toThrow(expect.objectContaining({ name: 'LimitedConnectionError' }))
     const stream = await connection.newStream(ECHO, { runOnLimitedConnection: true })
-    expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+    expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
   })
 
   it.each(['before', 'while'])('rejects a call whose signal is aborted %s it is made', async when => {
@@ -611,7 +611,7 @@ describe.each(WITHOUT_AND_WITH)('%s intercept', (_, intercepts) => {
     }
 
     // nothing is left of it, and it did not harm the connection
-    expect(await exchange(await connection.newStream(ECHO), bytes('hello'))).to.deep.equal(bytes('hello'))
+    expect(await exchange(await connection.newStream(ECHO), bytes('hello'))).toEqual(bytes('hello'))
   })
 
   it.each([1, 3])('rejects more than the %i streams at a time that a handler allows, at once', async maxOutboundStreams => {
@@ -648,7 +648,7 @@ async function expectLimit (connection: Connection, max: number, options?: Param
 
   for (const stream of streams) {
     const end = pEvent(stream as any, 'close')
-    expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+    expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
     await end
   }
 }
@@ -663,7 +663,7 @@ describe('200 calls of dialProtocol at the same time to a stock peer', () => {
   }
 
   it('all succeed with intercept', async () => {
-    expect(await exchange200({ intercept: true })).to.deep.equal(Array.from({ length: 200 }, (_, i) => bytes(`hello ${i}`)))
+    expect(await exchange200({ intercept: true })).toEqual(Array.from({ length: 200 }, (_, i) => bytes(`hello ${i}`)))
   })
 
   it('may hold as many streams open as without, if the peer accepts them', async () => {
@@ -671,7 +671,7 @@ describe('200 calls of dialProtocol at the same time to a stock peer', () => {
     await listener.handle('/long/1.0.0', () => {}, { maxInboundStreams: 100 })
     const streams = await Promise.all(Array.from({ length: 64 }, async () => dialer.dialProtocol(listener.peerId, '/long/1.0.0')))
 
-    expect(streams.map(({ status }) => status)).to.deep.equal(streams.map(() => 'open'))
+    expect(streams.map(({ status }) => status)).toEqual(streams.map(() => 'open'))
     await expect(dialer.dialProtocol(listener.peerId, '/long/1.0.0')).rejects.toThrow(expect.objectContaining({ name: 'TooManyOutboundProtocolStreamsError' }))
     streams.forEach(stream => { stream.abort(new Error('Enough')) })
   })
@@ -701,9 +701,9 @@ describe('a listener whose identify never answers', () => {
     const controller = new AbortController()
     const identifying = expect(dialer.services.identify.identify(connection, { signal: controller.signal })).rejects.toThrow(expect.objectContaining({ name: 'AbortError' }))
 
-    expect(await pathOf(async options => connection.newStream(ECHO, options))).to.deep.equal(['stream-opener:early'])
-    expect(await pathOf(async options => connection.newStream(ECHO, options))).to.deep.equal(['stream-opener:optimistic'])
-    expect(await pathOf(async options => dialer.dialProtocol(connection.remotePeer, ECHO, options))).to.deep.equal(['stream-opener:optimistic'])
+    expect(await pathOf(async options => connection.newStream(ECHO, options))).toEqual(['stream-opener:early'])
+    expect(await pathOf(async options => connection.newStream(ECHO, options))).toEqual(['stream-opener:optimistic'])
+    expect(await pathOf(async options => dialer.dialProtocol(connection.remotePeer, ECHO, options))).toEqual(['stream-opener:optimistic'])
     controller.abort()
     await identifying
   })
@@ -732,10 +732,10 @@ describe('a listener whose identify never answers', () => {
     const before = await opens(dialer)
 
     for (let i = 0; i < 3; i++) {
-      expect((await dialer.services.identify.identify(connection)).protocols).to.include(ECHO)
+      expect((await dialer.services.identify.identify(connection)).protocols).toContain(ECHO)
     }
 
-    expect(await opens(dialer)).to.equal(before + 3)
+    expect(await opens(dialer)).toBe(before + 3)
   })
 })
 
@@ -769,7 +769,7 @@ describe('what is put back', () => {
     const originals = await watchNewStream(dialer)
     const connection = await connectIdentified(dialer, listener)
     const original = originals.get(connection) as Connection['newStream']
-    expect(connection.newStream === original).to.equal(false)
+    expect(connection.newStream === original).toBe(false)
 
     return { dialer, listener, connection, original }
   }
@@ -779,8 +779,8 @@ describe('what is put back', () => {
     await exchange(await connection.newStream(ECHO), bytes('hello'))
     await dialer.stop()
 
-    expect(Object.hasOwn(connection, 'newStream')).to.equal(true)
-    expect(connection.newStream === original).to.equal(true)
+    expect(Object.hasOwn(connection, 'newStream')).toBe(true)
+    expect(connection.newStream === original).toBe(true)
     await expect(connection.newStream(ECHO)).rejects.toThrow(expect.objectContaining({ name: 'ConnectionClosedError' }))
   })
 
@@ -789,22 +789,22 @@ describe('what is put back', () => {
     const { streamOpener } = dialer.services
     await Promise.all(Array.from({ length: 32 }, async () => connection.newStream(ECHO)))
     const waiting = expect(connection.newStream(ECHO)).rejects.toThrow(expect.objectContaining({ name: 'ConnectionClosedError' }))
-    expect(streamOpener.status(listener.peerId)).to.deep.include({ open: 32, negotiating: 0, queued: 1 })
+    expect(streamOpener.status(listener.peerId)).toMatchObject({ open: 32, negotiating: 0, queued: 1 })
     await dialer.hangUp(listener.peerId)
     await waiting
 
-    expect(connection.newStream === original).to.equal(true)
-    expect(streamOpener.status()).to.deep.equal([])
-    expect(streamOpener.status(listener.peerId)).to.deep.include(HOLDS_NOTHING)
+    expect(connection.newStream === original).toBe(true)
+    expect(streamOpener.status()).toEqual([])
+    expect(streamOpener.status(listener.peerId)).toMatchObject(HOLDS_NOTHING)
   })
 
   it('is the newStream of a connection that goes on when only the service stops', async () => {
     const { dialer, connection, original } = await createPair()
     await dialer.services.streamOpener.stop()
 
-    expect(connection.newStream === original).to.equal(true)
-    expect(await pathOf(async options => connection.newStream(ECHO, options))).to.deep.equal([])
-    expect(await pathOf(async options => dialer.dialProtocol(connection.remotePeer, ECHO, options))).to.deep.equal([])
+    expect(connection.newStream === original).toBe(true)
+    expect(await pathOf(async options => connection.newStream(ECHO, options))).toEqual([])
+    expect(await pathOf(async options => dialer.dialProtocol(connection.remotePeer, ECHO, options))).toEqual([])
     await dialer.services.streamOpener.start()
   })
 
@@ -815,8 +815,8 @@ describe('what is put back', () => {
     const rest = Promise.allSettled(calls.slice(32))
     await dialer.stop()
 
-    expect((await rest).map(({ status }) => status)).to.deep.equal(Array.from({ length: 68 }, () => 'rejected'))
-    expect(dialer.services.streamOpener.status(listener.peerId)).to.deep.include(HOLDS_NOTHING)
+    expect((await rest).map(({ status }) => status)).toEqual(Array.from({ length: 68 }, () => 'rejected'))
+    expect(dialer.services.streamOpener.status(listener.peerId)).toMatchObject(HOLDS_NOTHING)
   })
 
   it.each<[string, StreamOpenerInit['intercept']]>([
@@ -832,10 +832,10 @@ describe('what is put back', () => {
       return newStream.call(connection, protocols, options)
     }
 
-    expect(await exchange(await connection.newStream(ECHO), bytes('hello'))).to.deep.equal(bytes('hello'))
+    expect(await exchange(await connection.newStream(ECHO), bytes('hello'))).toEqual(bytes('hello'))
     await dialer.services.streamOpener.stop()
-    expect(await exchange(await connection.newStream(ECHO), bytes('hello'))).to.deep.equal(bytes('hello'))
-    expect(seen).to.equal(2)
+    expect(await exchange(await connection.newStream(ECHO), bytes('hello'))).toEqual(bytes('hello'))
+    expect(seen).toBe(2)
   })
 
   it('leaves what others have put on top of it, which still says that the connection is closed', async () => {
@@ -852,7 +852,7 @@ describe('what is put back', () => {
 
     await connection.close()
     await expect(connection.newStream(ECHO)).rejects.toThrow(expect.objectContaining({ name: 'ConnectionClosedError' }))
-    expect(seen).to.equal(1)
+    expect(seen).toBe(1)
   })
 })
 
@@ -864,11 +864,11 @@ describe.each(STREAM_TRANSPORTS)('a node that is stopped and started over %s', t
 
     for (let i = 1; i <= 3; i++) {
       const connection = await connectIdentified(dialer, listener)
-      expect(await dialer.services.ping.ping(listener.peerId)).to.be.at.least(0)
-      expect((await listener.services.echo.echo(dialer.peerId, bytes('hello'))).subarray()).to.deep.equal(bytes('hello'))
-      expect(await pathOf(async options => connection.newStream(ECHO, options))).to.deep.equal(intercepts ? ['stream-opener:optimistic'] : [])
-      expect(await opens(dialer)).to.equal(intercepts ? 2 * i : 0)
-      expect(await opens(listener)).to.equal(intercepts ? i : 0)
+      expect(await dialer.services.ping.ping(listener.peerId)).toBeGreaterThanOrEqual(0)
+      expect((await listener.services.echo.echo(dialer.peerId, bytes('hello'))).subarray()).toStrictEqual(bytes('hello'))
+      expect(await pathOf(async options => connection.newStream(ECHO, options))).toEqual(intercepts ? ['stream-opener:optimistic'] : [])
+      expect(await opens(dialer)).toBe(intercepts ? 2 * i : 0)
+      expect(await opens(listener)).toBe(intercepts ? i : 0)
 
       for (const node of [dialer, listener]) {
         await node.stop()

@@ -61,10 +61,10 @@ describe('the first choice', () => {
   it('is the first of the protocols if the peer is known to speak it, and a later one if identify has named all but those before', async () => {
     const connection = await connect()
 
-    expect(known.firstChoice(connection, [ECHO, NEW])).to.equal(ECHO)
-    expect(known.firstChoice(connection, [NEW, ECHO])).to.equal(ECHO)
-    expect(await selected(connection, [NEW, ECHO])).to.equal(ECHO)
-    expect(known.firstChoice(connection, [NEW])).to.equal(undefined)
+    expect(known.firstChoice(connection, [ECHO, NEW])).toBe(ECHO)
+    expect(known.firstChoice(connection, [NEW, ECHO])).toBe(ECHO)
+    expect(await selected(connection, [NEW, ECHO])).toBe(ECHO)
+    expect(known.firstChoice(connection, [NEW])).toBeUndefined()
   })
 
   it('is none where identify has not come: an echo says nothing about the others', async () => {
@@ -76,11 +76,11 @@ describe('the first choice', () => {
     known = follow(dialer)
     const connection = await dialer.dial(addressOf(listener))
 
-    expect(known.firstChoice(connection, [ECHO])).to.equal(undefined)
+    expect(known.firstChoice(connection, [ECHO])).toBeUndefined()
     known.confirmed(connection, ECHO)
-    expect(known.firstChoice(connection, [ECHO, NEW])).to.equal(ECHO)
-    expect(known.firstChoice(connection, [NEW, ECHO])).to.equal(undefined)
-    expect(await selected(connection, [NEW, ECHO])).to.equal(NEW)
+    expect(known.firstChoice(connection, [ECHO, NEW])).toBe(ECHO)
+    expect(known.firstChoice(connection, [NEW, ECHO])).toBeUndefined()
+    expect(await selected(connection, [NEW, ECHO])).toBe(NEW)
   })
 
   it('is none after an echo of what identify has not named: the peer speaks more than it says', async () => {
@@ -89,9 +89,9 @@ describe('the first choice', () => {
     await listener.handle(OTHER, echo)
     await listener.handle(NEW, echo)
     known.confirmed(connection, OTHER)
-    expect(known.firstChoice(connection, [NEW, ECHO])).to.equal(undefined)
-    expect(await selected(connection, [NEW, ECHO])).to.equal(NEW)
-    expect(known.firstChoice(connection, [OTHER, ECHO])).to.equal(OTHER)
+    expect(known.firstChoice(connection, [NEW, ECHO])).toBeUndefined()
+    expect(await selected(connection, [NEW, ECHO])).toBe(NEW)
+    expect(known.firstChoice(connection, [OTHER, ECHO])).toBe(OTHER)
   })
 
   it('is none while one before it was named and has failed since: the peer may have been overloaded', async () => {
@@ -99,34 +99,34 @@ describe('the first choice', () => {
     await push([NEW, ECHO])
 
     known.refused(connection, NEW, new Error('It was silent'))
-    expect(known.firstChoice(connection, [NEW, ECHO])).to.equal(undefined)
-    expect(known.firstChoice(connection, [ECHO, NEW])).to.equal(ECHO)
+    expect(known.firstChoice(connection, [NEW, ECHO])).toBeUndefined()
+    expect(known.firstChoice(connection, [ECHO, NEW])).toBe(ECHO)
   })
 
   it('is what the last message says, if it says anything about protocols', async () => {
     const connection = await connect()
 
     await push([])
-    expect(known.firstChoice(connection, [NEW, ECHO])).to.equal(ECHO)
+    expect(known.firstChoice(connection, [NEW, ECHO])).toBe(ECHO)
     await push([NEW, ECHO])
-    expect(known.firstChoice(connection, [NEW, ECHO])).to.equal(NEW)
+    expect(known.firstChoice(connection, [NEW, ECHO])).toBe(NEW)
     await push([])
-    expect(known.firstChoice(connection, [NEW, ECHO])).to.equal(NEW)
+    expect(known.firstChoice(connection, [NEW, ECHO])).toBe(NEW)
     await push([OTHER])
-    expect(known.firstChoice(connection, [NEW, ECHO])).to.equal(undefined)
-    expect(known.firstChoice(connection, [NEW, ECHO, OTHER])).to.equal(OTHER)
+    expect(known.firstChoice(connection, [NEW, ECHO])).toBeUndefined()
+    expect(known.firstChoice(connection, [NEW, ECHO, OTHER])).toBe(OTHER)
   })
 
   it('is none behind others when the message named more than is held', async () => {
     const connection = await connect()
 
     await push([ECHO], ...manyProtocols())
-    expect(known.firstChoice(connection, [ECHO])).to.equal(ECHO)
-    expect(known.firstChoice(connection, [NEW, ECHO])).to.equal(undefined)
+    expect(known.firstChoice(connection, [ECHO])).toBe(ECHO)
+    expect(known.firstChoice(connection, [NEW, ECHO])).toBeUndefined()
     await push([ECHO, 'x'.repeat(1_024)])
-    expect(known.firstChoice(connection, [NEW, ECHO])).to.equal(undefined)
+    expect(known.firstChoice(connection, [NEW, ECHO])).toBeUndefined()
     await push([ECHO])
-    expect(known.firstChoice(connection, [NEW, ECHO])).to.equal(ECHO)
+    expect(known.firstChoice(connection, [NEW, ECHO])).toBe(ECHO)
   })
 })
 
@@ -138,15 +138,15 @@ describe('what a peer can make a node hold', () => {
     await push([ECHO], ...manyProtocols())
 
     const { protocols } = dialer.services.streamOpener.status(listener.peerId)
-    expect(protocols).to.have.length(1_000)
-    expect(protocols).to.include(ECHO)
+    expect(protocols).toHaveLength(1_000)
+    expect(protocols).toContain(ECHO)
     const held = protocols.join('\n').length
 
     // the peer store says nothing when metadata changes
     await vi.waitFor(async () => {
       const { metadata, protocols } = await dialer.peerStore.get(listener.peerId)
-      expect(protocols).to.have.length.above(14_000)
-      expect(metadata.get('StreamOpenerProtocols')?.byteLength).to.equal(resume ? held : undefined)
+      expect(protocols.length).toBeGreaterThan(14_000)
+      expect(metadata.get('StreamOpenerProtocols')?.byteLength).toBe(resume ? held : undefined)
     })
   })
 
@@ -158,10 +158,10 @@ describe('what a peer can make a node hold', () => {
       spoken.refused(`/refused/${i}`)
     }
 
-    expect(spoken.all()).to.have.length(1_000)
-    expect(spoken.has('/2999')).to.equal(true)
-    expect(spoken.hasRefused('/refused/2999')).to.equal(true)
-    expect(spoken.hasRefused('/refused/0')).to.equal(false)
+    expect(spoken.all()).toHaveLength(1_000)
+    expect(spoken.has('/2999')).toBe(true)
+    expect(spoken.hasRefused('/refused/2999')).toBe(true)
+    expect(spoken.hasRefused('/refused/0')).toBe(false)
   })
 })
 
@@ -186,13 +186,13 @@ describe.each(TRANSPORTS)('a connection over %s that the peer closes while it is
     }
 
     for (const connection of opened) {
-      expect(connection.status).to.not.equal('open')
+      expect(connection.status).not.toBe('open')
       // libp2p's own
-      expect((connection as Connection & { muxer: StreamMuxer & { listenerCount(type: string): number } }).muxer.listenerCount('stream')).to.equal(1)
+      expect((connection as Connection & { muxer: StreamMuxer & { listenerCount(type: string): number } }).muxer.listenerCount('stream')).toBe(1)
     }
 
-    expect(opened).to.have.length(3)
-    expect(known.size).to.equal(0)
-    expect(queryObjects(SpokenProtocols, { format: 'count' })).to.equal(0)
+    expect(opened).toHaveLength(3)
+    expect(known.size).toBe(0)
+    expect(queryObjects(SpokenProtocols, { format: 'count' })).toBe(0)
   })
 })

@@ -86,10 +86,10 @@ describe.each(TRANSPORTS)('over %s', transport => {
         name: 'TooManyOutboundProtocolStreamsError',
         message: `Too many outbound protocol streams for protocol "${ECHO}" - 4/3`
       }))
-      expect(connection.streams.filter(({ protocol }) => protocol === ECHO)).to.have.length(3)
+      expect(connection.streams.filter(({ protocol }) => protocol === ECHO)).toHaveLength(3)
 
       for (const stream of streams) {
-        expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+        expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
       }
     })
 
@@ -105,7 +105,7 @@ describe.each(TRANSPORTS)('over %s', transport => {
         name: 'TooManyOutboundProtocolStreamsError',
         message: `Too many outbound protocol streams for protocol "${ECHO}" - 2/1`
       }))
-      expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+      expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
     })
 
     it('runs the middleware of the protocol, in order', async () => {
@@ -128,9 +128,9 @@ describe.each(TRANSPORTS)('over %s', transport => {
       ])
 
       const stream = await open(path, connection, ECHO)
-      expect(calls).to.deep.equal([`sync ${ECHO} outbound`, 'async'])
-      expect(stream).to.have.property('seen', true)
-      expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+      expect(calls).toEqual([`sync ${ECHO} outbound`, 'async'])
+      expect(stream).toHaveProperty('seen', true)
+      expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
     })
 
     it.each([
@@ -144,7 +144,7 @@ describe.each(TRANSPORTS)('over %s', transport => {
       registrarOf(dialer).use(ECHO, [middleware])
 
       await expect(open(path, connection, ECHO)).rejects.toThrow('Not through me')
-      expect(connection.streams.filter(({ protocol }) => protocol === ECHO)).to.deep.equal([])
+      expect(connection.streams.filter(({ protocol }) => protocol === ECHO)).toEqual([])
     })
 
     it('is tracked by the metrics, which count the data and nothing else', async () => {
@@ -155,11 +155,11 @@ describe.each(TRANSPORTS)('over %s', transport => {
       const connection = await connect(path)
 
       const stream = await open(path, connection, ECHO)
-      expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+      expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
 
       const metric = await registry.getSingleMetric('libp2p_data_transfer_bytes_total')?.get()
       const counts = Object.fromEntries(metric?.values.map(({ labels, value }) => [labels.protocol, value]) ?? [])
-      expect(counts).to.include({ [`${ECHO} sent`]: 5, [`${ECHO} received`]: 5 })
+      expect(counts).toMatchObject({ [`${ECHO} sent`]: 5, [`${ECHO} received`]: 5 })
     })
 
     it('reports its progress', async () => {
@@ -173,12 +173,12 @@ describe.each(TRANSPORTS)('over %s', transport => {
       const opened = events.filter(({ type }) => type === 'connection:opened-stream')
       const opening = events.filter(({ type }) => type === 'connection:open-stream')
 
-      expect(events.at(-2)).to.have.property('type', 'connection:open-stream')
-      expect(events.at(-3)?.type).to.equal(path === 'stock' ? undefined : `stream-opener:${path}`)
-      expect(opening.at(-1).detail.connection === connection).to.equal(true)
-      expect(opening.at(-1).detail.protocols).to.include(ECHO)
-      expect(opened).to.have.length(1)
-      expect(opened[0].detail.stream === stream).to.equal(true)
+      expect(events.at(-2)).toHaveProperty('type', 'connection:open-stream')
+      expect(events.at(-3)?.type).toBe(path === 'stock' ? undefined : `stream-opener:${path}`)
+      expect(opening.at(-1).detail.connection === connection).toBe(true)
+      expect(opening.at(-1).detail.protocols).toContain(ECHO)
+      expect(opened).toHaveLength(1)
+      expect(opened[0].detail.stream === stream).toBe(true)
     })
 
     it('is refused by a connection that is closed', async () => {
@@ -204,7 +204,7 @@ describe.each(TRANSPORTS)('over %s', transport => {
       for (let i = 0; i < 2; i++) {
         const options = { onProgress: (evt: { type: string }) => { events.push(evt.type) } }
         const stream = how === 'newStream' ? await node.services.streamOpener.newStream(addressOf(listener), ECHO, options) : await node.dialProtocol(addressOf(listener), ECHO, options)
-        expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+        expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
       }
 
       await node.stop()
@@ -212,8 +212,8 @@ describe.each(TRANSPORTS)('over %s', transport => {
       return events
     }))
 
-    expect(ours.filter(type => !type.startsWith('stream-opener:'))).to.deep.equal(stock)
-    expect(ours.filter(type => type.startsWith('stream-opener:'))).to.have.length(2)
+    expect(ours.filter(type => !type.startsWith('stream-opener:'))).toEqual(stock)
+    expect(ours.filter(type => type.startsWith('stream-opener:'))).toHaveLength(2)
   })
 
   it('has libp2p open streams on a muxer that can not be reached', async () => {
@@ -225,8 +225,8 @@ describe.each(TRANSPORTS)('over %s', transport => {
     // as it would look if libp2p made it private
     const hidden = Object.create(connection, { muxer: { value: undefined } })
     const stream = await dialer.services.streamOpener.newStreamOn(hidden, ECHO)
-    expect(replacedMethods(stream)).to.deep.equal([])
-    expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+    expect(replacedMethods(stream)).toEqual([])
+    expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
   })
 
   it('has libp2p open streams of a muxer that can not carry a handshake, after it has tried once', async () => {
@@ -248,11 +248,11 @@ describe.each(TRANSPORTS)('over %s', transport => {
     for (let i = 0; i < 3; i++) {
       const stream = await dialer.services.streamOpener.newStreamOn(connection, ECHO)
       delete (stream as any).onTransportClosed
-      expect(replacedMethods(stream)).to.deep.equal([])
-      expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+      expect(replacedMethods(stream)).toEqual([])
+      expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
     }
 
-    expect(created).to.equal(4)
+    expect(created).toBe(4)
   })
 
   it('does not negotiate a stream that the muxer has negotiated', async () => {
@@ -265,8 +265,8 @@ describe.each(TRANSPORTS)('over %s', transport => {
     muxer.createStream = async options => Object.assign(await createStream(options), { protocol: options?.protocol })
 
     const stream = await dialer.services.streamOpener.newStreamOn(connection, ECHO)
-    expect(stream.protocol).to.equal(ECHO)
-    expect(replacedMethods(stream)).to.deep.equal([])
+    expect(stream.protocol).toBe(ECHO)
+    expect(replacedMethods(stream)).toEqual([])
     stream.abort(new Error('The listener has not negotiated it'))
   })
 })
@@ -288,12 +288,12 @@ describe('a relayed connection', () => {
     const done = identified(dialer, listener)
     const connection = await dialer.dial(multiaddr(`${addressOf(relay)}/p2p-circuit/p2p/${listener.peerId}`))
     await done
-    expect(connection.limits).to.be.an('object')
+    expect(connection.limits).toEqual(expect.any(Object))
 
     await expect(open(path, connection, ECHO)).rejects.toThrow(expect.objectContaining({ name: 'LimitedConnectionError' }))
 
     const stream = await open(path, connection, ECHO, { runOnLimitedConnection: true })
-    expect(replacedMethods(stream).length > 0).to.equal(path === 'optimistic')
-    expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+    expect(replacedMethods(stream).length > 0).toBe(path === 'optimistic')
+    expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
   })
 })

@@ -100,12 +100,12 @@ describe.each(SOCKET_TRANSPORTS)('a burst of streams over %s, with every default
       })
       most = Math.max(most, outbound(connection, ECHO).length)
 
-      expect(await exchange(stream, bytes(`${i}`))).to.deep.equal(bytes(`${i}`))
+      expect(await exchange(stream, bytes(`${i}`))).toEqual(bytes(`${i}`))
     }))
 
-    expect(served).to.deep.equal(Array.from({ length: count }, (_, i) => i))
-    expect(most).to.equal(32)
-    expect(dialer.services.streamOpener.status(connection.remotePeer)).to.include(NOTHING)
+    expect(served).toEqual(Array.from({ length: count }, (_, i) => i))
+    expect(most).toBe(32)
+    expect(dialer.services.streamOpener.status(connection.remotePeer)).toMatchObject(NOTHING)
   })
 
   it('200 straight after the dial all succeed, again and again', async () => {
@@ -117,10 +117,10 @@ describe.each(SOCKET_TRANSPORTS)('a burst of streams over %s, with every default
       // nobody waits for identify, so the listener may still be setting up
       await Promise.all(Array.from({ length: 200 }, async () => {
         const stream = await node.services.streamOpener.newStream(addr, ECHO)
-        expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+        expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
       }))
 
-      expect(node.getConnections()).to.have.length(1)
+      expect(node.getConnections()).toHaveLength(1)
       await node.stop()
     }
   })
@@ -159,22 +159,22 @@ describe.each(SOCKET_TRANSPORTS)('a peer over %s that never answers', transport 
 
     await Promise.all(others.map(async ({ peerId }) => {
       const stream = await dialer.services.streamOpener.newStream(peerId, ECHO)
-      expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+      expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
     }))
 
-    expect(opened).to.have.length(how === 'known' ? 32 : 0)
-    expect(status().queued).to.equal(968)
-    expect(status().negotiating).to.equal(how === 'known' ? 0 : 32)
+    expect(opened).toHaveLength(how === 'known' ? 32 : 0)
+    expect(status().queued).toBe(968)
+    expect(status().negotiating).toBe(how === 'known' ? 0 : 32)
 
     controller.abort()
     opened.forEach(stream => { stream.abort(new Error('Enough')) })
     const names = (await opening).map(nameOf)
-    expect(names.filter(name => name === 'AbortError')).to.have.length(1_000 - opened.length)
-    expect(status()).to.deep.equal(NOTHING)
-    expect(dialer.getConnections(listener.peerId).flatMap(({ streams }) => streams).filter(({ direction }) => direction === 'outbound')).to.deep.equal([])
+    expect(names.filter(name => name === 'AbortError')).toHaveLength(1_000 - opened.length)
+    expect(status()).toStrictEqual(NOTHING)
+    expect(dialer.getConnections(listener.peerId).flatMap(({ streams }) => streams).filter(({ direction }) => direction === 'outbound')).toEqual([])
 
     const stream = await open()
-    expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+    expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
   })
 })
 
@@ -188,11 +188,11 @@ describe.each(SOCKET_TRANSPORTS)('the limit of streams over %s', transport => {
       message: `None of the 3 open streams of ${ECHO} was closed within 100ms - close those that are not needed any more, or raise maxStreamsPerProtocol, which is 3, if the peer accepts more`
     }))
     await expect(open(ECHO, { maxOutboundStreams: 2, queueTimeout: 10 })).rejects.toThrow('raise maxOutboundStreams, which is 2')
-    expect(outbound(connection, ECHO)).to.have.length(3)
-    expect(status()).to.deep.equal({ open: 3, negotiating: 0, queued: 0 })
+    expect(outbound(connection, ECHO)).toHaveLength(3)
+    expect(status()).toStrictEqual({ open: 3, negotiating: 0, queued: 0 })
 
     for (const stream of streams) {
-      expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+      expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
     }
   })
 
@@ -207,14 +207,14 @@ describe.each(SOCKET_TRANSPORTS)('the limit of streams over %s', transport => {
       return stream
     })
 
-    expect(served).to.deep.equal([])
+    expect(served).toEqual([])
 
     for (const [i, stream] of [...first, ...waiting.slice(0, 3)].entries()) {
       await exchange(await stream, bytes('hello'))
       await waiting[i]
       await turn()
-      expect(served).to.deep.equal(Array.from({ length: i + 1 }, (_, n) => n))
-      expect(status()).to.deep.equal({ open: 2, negotiating: 0, queued: 4 - i })
+      expect(served).toEqual(Array.from({ length: i + 1 }, (_, n) => n))
+      expect(status()).toStrictEqual({ open: 2, negotiating: 0, queued: 4 - i })
     }
   })
 
@@ -233,7 +233,7 @@ describe.each(SOCKET_TRANSPORTS)('the limit of streams over %s', transport => {
       }
     }
 
-    expect(status().open).to.equal(4)
+    expect(status().open).toBe(4)
   })
 
   it('serves higher priorities first', async () => {
@@ -248,7 +248,7 @@ describe.each(SOCKET_TRANSPORTS)('the limit of streams over %s', transport => {
 
     await exchange(first, bytes('hello'))
     await waiting
-    expect(served).to.deep.equal(['high', 'default', 'low'])
+    expect(served).toEqual(['high', 'default', 'low'])
   })
 
   it('has a queue that can be full', async () => {
@@ -264,7 +264,7 @@ describe.each(SOCKET_TRANSPORTS)('the limit of streams over %s', transport => {
     await exchange(first, bytes('hello'))
 
     for (const stream of waiting) {
-      expect(await exchange(await stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+      expect(await exchange(await stream, bytes('hello'))).toEqual(bytes('hello'))
     }
   })
 
@@ -279,7 +279,7 @@ describe.each(SOCKET_TRANSPORTS)('the limit of streams over %s', transport => {
       await connection.newStream(ECHO)
     }
 
-    expect(await exchange(await open(), bytes('hello'))).to.deep.equal(bytes('hello'))
+    expect(await exchange(await open(), bytes('hello'))).toEqual(bytes('hello'))
   })
 
   it('is never above what libp2p allows to a handler', async () => {
@@ -296,7 +296,7 @@ describe.each(SOCKET_TRANSPORTS)('the limit of streams over %s', transport => {
     await connect(transport)
     await dialer.handle(ECHO, echo, { maxOutboundStreams: 0 })
     await expect(open()).rejects.toThrow(expect.objectContaining({ name: 'TooManyOutboundProtocolStreamsError', message: `Too many outbound protocol streams for protocol "${ECHO}" - 1/0` }))
-    expect(status()).to.deep.equal(NOTHING)
+    expect(status()).toStrictEqual(NOTHING)
   })
 })
 
@@ -323,12 +323,12 @@ describe.each(SOCKET_TRANSPORTS)('a permit over %s comes back once', transport =
         await stream.close()
       }, err => {
         // the reset has overtaken the echo, now or before
-        expect(err.name).to.be.oneOf(['UnexpectedEOFError', 'StreamResetError'])
+        expect(err.name).toBeOneOf(['UnexpectedEOFError', 'StreamResetError'])
       })
     },
     'when the peer does not speak the protocol after all': async () => {
       // it only goes that far for the first time
-      await open('/refused/1.0.0').then(closed, err => { expect(err.name).to.equal('UnsupportedProtocolError') })
+      await open('/refused/1.0.0').then(closed, err => { expect(err.name).toBe('UnsupportedProtocolError') })
     },
     'when the peer does not speak the protocol at all': async () => {
       await expect(open('/missing/1.0.0')).rejects.toThrow(expect.objectContaining({ name: 'UnsupportedProtocolError' }))
@@ -391,10 +391,10 @@ describe.each(SOCKET_TRANSPORTS)('a permit over %s comes back once', transport =
     const streams = await Promise.all(['/middleware/1.0.0', ECHO].map(async protocol => {
       return how === 'when middleware throws' ? undefined : open(protocol)
     }))
-    expect(status()).to.deep.equal({ open: streams.filter(stream => stream != null).length, negotiating: 0, queued: 0 })
+    expect(status()).toStrictEqual({ open: streams.filter(stream => stream != null).length, negotiating: 0, queued: 0 })
 
     streams.forEach(stream => stream?.abort(new Error('Enough')))
-    expect(status()).to.deep.equal(NOTHING)
+    expect(status()).toStrictEqual(NOTHING)
   })
 
   it('when the connection is lost, with the streams and calls that were on it', async () => {
@@ -405,8 +405,8 @@ describe.each(SOCKET_TRANSPORTS)('a permit over %s comes back once', transport =
 
     connection.abort(new Error('Lost'))
     const results = await waiting
-    expect(new Set(results.slice(1).map(nameOf))).to.deep.equal(new Set(['ConnectionClosedError']))
-    expect(status()).to.deep.equal(NOTHING)
+    expect(new Set(results.slice(1).map(nameOf))).toStrictEqual(new Set(['ConnectionClosedError']))
+    expect(status()).toStrictEqual(NOTHING)
   })
 })
 
@@ -426,7 +426,7 @@ describe.each(SOCKET_TRANSPORTS)('a call that waits over %s', transport => {
     })
 
     await turn()
-    expect(status().queued).to.equal(count)
+    expect(status().queued).toBe(count)
 
     return { first, settled, count: () => settlements }
   }
@@ -438,31 +438,31 @@ describe.each(SOCKET_TRANSPORTS)('a call that waits over %s', transport => {
     const last = open()
 
     controller.abort()
-    expect(new Set((await Promise.all(settled)).map(nameOf))).to.deep.equal(new Set(['AbortError']))
-    expect(status()).to.deep.equal({ open: 1, negotiating: 0, queued: 1 })
+    expect(new Set((await Promise.all(settled)).map(nameOf))).toStrictEqual(new Set(['AbortError']))
+    expect(status()).toStrictEqual({ open: 1, negotiating: 0, queued: 1 })
 
     await exchange(first, bytes('hello'))
-    expect(await exchange(await last, bytes('hello'))).to.deep.equal(bytes('hello'))
-    expect(count()).to.equal(200)
-    expect(status()).to.deep.equal(NOTHING)
+    expect(await exchange(await last, bytes('hello'))).toEqual(bytes('hello'))
+    expect(count()).toBe(200)
+    expect(status()).toStrictEqual(NOTHING)
   })
 
   it('is served by another connection when its own is closed', async () => {
     const connection = await connect(transport, { maxStreamsPerProtocol: 1 })
     const { settled, count } = await fillQueue(50)
     const [other] = await Promise.all([dialer.dial(addressOf(listener), { force: true }), pEvent(dialer as any, 'peer:identify')])
-    expect(other.id).to.not.equal(connection.id)
+    expect(other.id).not.toBe(connection.id)
 
     connection.abort(new Error('Lost'))
 
     await Promise.all(settled.map(async opening => {
       const result = await opening
-      expect(nameOf(result)).to.equal('fulfilled')
+      expect(nameOf(result)).toBe('fulfilled')
       await exchange((result as PromiseFulfilledResult<Stream>).value, bytes('hello'))
     }))
 
-    expect(count()).to.equal(50)
-    expect(status()).to.deep.equal(NOTHING)
+    expect(count()).toBe(50)
+    expect(status()).toStrictEqual(NOTHING)
   })
 
   it('is served when its connection is closed just before or after somebody has given up dialling the peer', async () => {
@@ -473,7 +473,7 @@ describe.each(SOCKET_TRANSPORTS)('a call that waits over %s', transport => {
       const blocking = await open()
       const waiting = dialer.services.streamOpener.newStream(addressOf(listener), ECHO)
       await turn()
-      expect(status().queued).to.equal(1)
+      expect(status().queued).toBe(1)
 
       const controller = new AbortController()
       const dialling = dialer.dial(addressOf(listener), { force: true, signal: controller.signal })
@@ -485,8 +485,8 @@ describe.each(SOCKET_TRANSPORTS)('a call that waits over %s', transport => {
 
       controller.abort()
       await expect(dialling).rejects.toHaveProperty('name', 'AbortError')
-      expect(await exchange(await waiting, bytes('hello'))).to.deep.equal(bytes('hello'))
-      expect(blocking.status).to.equal('aborted')
+      expect(await exchange(await waiting, bytes('hello'))).toEqual(bytes('hello'))
+      expect(blocking.status).toBe('aborted')
     }
   })
 
@@ -497,9 +497,9 @@ describe.each(SOCKET_TRANSPORTS)('a call that waits over %s', transport => {
     await listener.stop()
     await closedConnection(connection)
     const names = (await Promise.all(settled)).map(nameOf)
-    expect(names).to.not.include('fulfilled')
-    expect(count()).to.equal(200)
-    expect(status()).to.deep.equal(NOTHING)
+    expect(names).not.toContain('fulfilled')
+    expect(count()).toBe(200)
+    expect(status()).toStrictEqual(NOTHING)
   })
 
   it('is rejected when the node stops', async () => {
@@ -507,8 +507,8 @@ describe.each(SOCKET_TRANSPORTS)('a call that waits over %s', transport => {
     const { settled, count } = await fillQueue(200)
 
     await dialer.stop()
-    expect(new Set((await Promise.all(settled)).map(nameOf))).to.deep.equal(new Set(['AbortError']))
-    expect(count()).to.equal(200)
+    expect(new Set((await Promise.all(settled)).map(nameOf))).toStrictEqual(new Set(['AbortError']))
+    expect(count()).toBe(200)
   })
 
   it('says so', async () => {
@@ -518,10 +518,10 @@ describe.each(SOCKET_TRANSPORTS)('a call that waits over %s', transport => {
     const opening = open(ECHO, { onProgress: (evt: { type: string }) => { events.push(evt.type) } })
 
     await turn()
-    expect(events.filter(type => type.startsWith('stream-opener:'))).to.deep.equal(['stream-opener:queued'])
+    expect(events.filter(type => type.startsWith('stream-opener:'))).toEqual(['stream-opener:queued'])
     await exchange(first, bytes('hello'))
     await exchange(await opening, bytes('hello'))
-    expect(events.filter(type => type.startsWith('stream-opener:'))).to.deep.equal(['stream-opener:queued', 'stream-opener:dequeued', 'stream-opener:optimistic'])
+    expect(events.filter(type => type.startsWith('stream-opener:'))).toEqual(['stream-opener:queued', 'stream-opener:dequeued', 'stream-opener:optimistic'])
   })
 
   it('may make room by itself, or give up, as soon as it hears that there is none', async () => {
@@ -553,9 +553,9 @@ describe.each(SOCKET_TRANSPORTS)('a call that waits over %s', transport => {
       }
     })).rejects.toThrow('Not interested')
 
-    expect(await exchange(second, bytes('hello'))).to.deep.equal(bytes('hello'))
-    expect(await exchange(await open(), bytes('hello'))).to.deep.equal(bytes('hello'))
-    expect(status()).to.deep.equal(NOTHING)
+    expect(await exchange(second, bytes('hello'))).toEqual(bytes('hello'))
+    expect(await exchange(await open(), bytes('hello'))).toEqual(bytes('hello'))
+    expect(status()).toStrictEqual(NOTHING)
   })
 
   it('goes on with a protocol that the peer has come to speak', async () => {
@@ -564,12 +564,12 @@ describe.each(SOCKET_TRANSPORTS)('a call that waits over %s', transport => {
     const negotiating = Promise.allSettled([open('/unnamed/1.0.0', { signal: controller.signal })])
     const waiting = open('/new/1.0.0')
     await turn()
-    expect(status()).to.include({ negotiating: 1, queued: 1 })
+    expect(status()).toMatchObject({ negotiating: 1, queued: 1 })
 
     await listener.handle('/new/1.0.0', echo)
     await dialer.services.identify.identify(connection)
-    expect(await exchange(await waiting, bytes('hello'))).to.deep.equal(bytes('hello'))
-    expect(status()).to.include({ negotiating: 1, queued: 0 })
+    expect(await exchange(await waiting, bytes('hello'))).toEqual(bytes('hello'))
+    expect(status()).toMatchObject({ negotiating: 1, queued: 0 })
     controller.abort()
     await negotiating
   })
@@ -644,8 +644,8 @@ describe.each(SOCKET_TRANSPORTS)('whatever happens over %s', transport => {
         }
 
         for (const connection of dialer.getConnections()) {
-          expect(outbound(connection, ECHO).length).to.be.at.most(3)
-          expect(outbound(connection, '/other/1.0.0').length).to.be.at.most(3)
+          expect(outbound(connection, ECHO).length).toBeLessThanOrEqual(3)
+          expect(outbound(connection, '/other/1.0.0').length).toBeLessThanOrEqual(3)
         }
       }
 
@@ -662,12 +662,12 @@ describe.each(SOCKET_TRANSPORTS)('whatever happens over %s', transport => {
         await turn()
       }
 
-      expect(calls.every(({ settled }) => settled === 1)).to.equal(true)
-      expect(status()).to.deep.equal(NOTHING)
-      expect(dialer.getConnections().flatMap(connection => [...outbound(connection, ECHO), ...outbound(connection, '/other/1.0.0')])).to.deep.equal([])
+      expect(calls.every(({ settled }) => settled === 1)).toBe(true)
+      expect(status()).toStrictEqual(NOTHING)
+      expect(dialer.getConnections().flatMap(connection => [...outbound(connection, ECHO), ...outbound(connection, '/other/1.0.0')])).toEqual([])
     }), { numRuns: rounds(150, 3), endOnFailure: true })
 
-    expect([...outcomes.keys()]).to.include.members(['opened', 'AbortError'])
+    expect([...outcomes.keys()]).toEqual(expect.arrayContaining(['opened', 'AbortError']))
   })
 })
 
@@ -677,12 +677,12 @@ it('status() names every peer that is connected, and what it speaks', async () =
 
   for (const peerStatus of dialer.services.streamOpener.status()) {
     peers.push(peerStatus.peerId)
-    expect(peerStatus).to.include(NOTHING)
-    expect(peerStatus.protocols).to.include.members([ECHO, SILENT, '/ipfs/id/1.0.0'])
+    expect(peerStatus).toMatchObject(NOTHING)
+    expect(peerStatus.protocols).toEqual(expect.arrayContaining([ECHO, SILENT, '/ipfs/id/1.0.0']))
   }
 
-  expect(peers.map(String)).to.deep.equal([listener.peerId.toString()])
-  expect(dialer.services.streamOpener.status(dialer.peerId)).to.deep.equal({ peerId: dialer.peerId, ...NOTHING, protocols: [] })
+  expect(peers.map(String)).toEqual([listener.peerId.toString()])
+  expect(dialer.services.streamOpener.status(dialer.peerId)).toStrictEqual({ peerId: dialer.peerId, ...NOTHING, protocols: [], connections: [] })
 })
 
 it.each(SOCKET_TRANSPORTS)('the permit of a handshake over %s comes back before middleware runs, which may open streams itself', async transport => {
@@ -700,7 +700,7 @@ it.each(SOCKET_TRANSPORTS)('the permit of a handshake over %s comes back before 
   }])
 
   const stream = await dialer.services.streamOpener.newStreamOn(connection, ECHO, { onProgress: evt => { paths.push(evt.type) } })
-  expect(paths).to.include('stream-opener:early')
-  expect(seen).to.deep.equal({ open: 1, negotiating: 0, queued: 0 })
-  expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+  expect(paths).toContain('stream-opener:early')
+  expect(seen).toStrictEqual({ open: 1, negotiating: 0, queued: 0 })
+  expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
 })

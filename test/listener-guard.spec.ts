@@ -43,16 +43,16 @@ describe.each(SOCKET_TRANSPORTS)('requests to a guarded listener in another proc
       while (left-- > 0) {
         const protocol = styles[left % styles.length] ?? ''
         const stream = await dialer.services.streamOpener.newStreamOn(connection, protocol, { maxOutboundStreams: 50 })
-        expect(replacedMethods(stream)).to.not.include('sendCloseWrite')
+        expect(replacedMethods(stream)).not.toContain('sendCloseWrite')
         const request = bytes(left % 100 < 10 ? '' : `request ${left}`)
 
-        expect(await exchange(stream, request)).to.deep.equal(request)
+        expect(await exchange(stream, request)).toEqual(request)
         answered++
       }
     }))
 
-    expect(answered).to.equal(REQUESTS)
-    expect(connection.streams.filter(({ direction }) => direction === 'outbound')).to.deep.equal([])
+    expect(answered).toBe(REQUESTS)
+    expect(connection.streams.filter(({ direction }) => direction === 'outbound')).toEqual([])
   })
 })
 
@@ -81,9 +81,9 @@ describe.each(SOCKET_TRANSPORTS)('over %s', transport => {
     void stream.close()
     const answer = readAll(stream)
 
-    expect(await ended.promise).to.deep.equal(bytes('hello'))
+    expect(await ended.promise).toEqual(bytes('hello'))
     relay?.release()
-    expect(await answer).to.deep.equal(bytes('thanks'))
+    expect(await answer).toEqual(bytes('thanks'))
   })
 
   it.each([
@@ -94,11 +94,11 @@ describe.each(SOCKET_TRANSPORTS)('over %s', transport => {
     const node = await createGuardedNode(transport, listenerGuard)
     await node.handle(ECHO, echo)
     const connection = await connectThroughRelay(node)
-    expect(dialer.services.streamOpener.status(node.peerId).protocols.includes(LISTENER_GUARD_PROTOCOL)).to.equal(listenerGuard)
+    expect(dialer.services.streamOpener.status(node.peerId).protocols.includes(LISTENER_GUARD_PROTOCOL)).toBe(listenerGuard)
 
     const stream = await dialer.services.streamOpener.newStreamOn(connection, ECHO, options)
-    expect(replacedMethods(stream)).to.include('sendCloseWrite')
-    expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+    expect(replacedMethods(stream)).toContain('sendCloseWrite')
+    expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
   })
 })
 
@@ -143,21 +143,21 @@ describe.each(TRANSPORTS)('over %s', transport => {
       await turn()
     }
 
-    expect(told).to.equal(false)
+    expect(told).toBe(false)
     stream.abort(new Error('Enough'))
   })
 
   it('guarded handlers may come as late as they like', async () => {
     const stream = await openEnded(await createGuardedNode(transport))
 
-    expect(await readAll(stream)).to.deep.equal(bytes('hello'))
+    expect(await readAll(stream)).toEqual(bytes('hello'))
   })
 
   it('guarded handlers may close the stream before they read', async () => {
     const stream = await openEnded(await createGuardedNode(transport))
 
     await stream.close()
-    expect(await readAll(stream)).to.deep.equal(bytes('hello'))
+    expect(await readAll(stream)).toEqual(bytes('hello'))
   })
 
   it('a listener for the end is told once, unless it has gone', async () => {
@@ -178,17 +178,17 @@ describe.each(TRANSPORTS)('over %s', transport => {
     stream.addEventListener('remoteCloseWrite', () => { calls.push('aborted') }, { signal: controller.signal })
     stream.removeEventListener('remoteCloseWrite', gone)
     controller.abort()
-    expect(calls).to.deep.equal([])
+    expect(calls).toEqual([])
 
     await turn()
     await turn()
-    expect(calls).to.deep.equal(['function', 'once', 'object'])
-    expect(targets[0]).to.equal(stream)
+    expect(calls).toEqual(['function', 'once', 'object'])
+    expect(targets[0]).toBe(stream)
 
     stream.addEventListener('remoteCloseWrite', () => { calls.push('later') })
     await turn()
     await turn()
-    expect(calls).to.deep.equal(['function', 'once', 'object', 'later'])
+    expect(calls).toEqual(['function', 'once', 'object', 'later'])
   })
 
   it('nothing is told of a stream that was reset', async () => {
@@ -200,7 +200,7 @@ describe.each(TRANSPORTS)('over %s', transport => {
     stream.addEventListener('remoteCloseWrite', () => { told = true })
     await turn()
     await turn()
-    expect(told).to.equal(false)
+    expect(told).toBe(false)
   })
 })
 
@@ -208,12 +208,12 @@ describe('a guarded listener', () => {
   it('says so in identify as long as it runs', async () => {
     dialer = await createOpenerNode()
     const node = listener = await createGuardedNode('tcp')
-    expect(node.getProtocols()).to.include('/libp2p-stream-opener/listener-guard/1.0.0')
+    expect(node.getProtocols()).toContain('/libp2p-stream-opener/listener-guard/1.0.0')
     await connectIdentified(dialer, node)
-    expect(dialer.services.streamOpener.status(node.peerId).protocols).to.include('/libp2p-stream-opener/listener-guard/1.0.0')
+    expect(dialer.services.streamOpener.status(node.peerId).protocols).toContain('/libp2p-stream-opener/listener-guard/1.0.0')
 
     await node.stop()
-    expect(node.getProtocols()).to.not.include('/libp2p-stream-opener/listener-guard/1.0.0')
+    expect(node.getProtocols()).not.toContain('/libp2p-stream-opener/listener-guard/1.0.0')
   })
 
   it('resets streams of the protocol that says so', async () => {
@@ -240,6 +240,6 @@ describe('a guarded listener', () => {
       await new Promise<void>(resolve => { setImmediate(resolve) })
     }
 
-    expect(node.getProtocols()).to.not.include(LISTENER_GUARD_PROTOCOL)
+    expect(node.getProtocols()).not.toContain(LISTENER_GUARD_PROTOCOL)
   })
 })

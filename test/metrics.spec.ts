@@ -57,9 +57,10 @@ describe.each(TRANSPORTS)('over %s', transport => {
     await exchange(await streamOpener.newStreamOn(connection as any, ['/missing/1.0.0', ECHO]), bytes('hello'))
 
     const opens = await read('libp2p_stream_opener_opens_total')
-    expect(opens[`optimistic ${transport}`]).to.be.within(4, 5)
-    expect(opens[`early ${transport}`]).to.equal(1)
-    expect(await read('libp2p_stream_opener_handshake_failures_total')).to.include({ UnsupportedProtocolError: 2 })
+    expect(opens[`optimistic ${transport}`]).toBeGreaterThanOrEqual(4)
+    expect(opens[`optimistic ${transport}`]).toBeLessThanOrEqual(5)
+    expect(opens[`early ${transport}`]).toBe(1)
+    expect(await read('libp2p_stream_opener_handshake_failures_total')).toMatchObject({ UnsupportedProtocolError: 2 })
   })
 })
 
@@ -70,17 +71,17 @@ describe('the metrics', () => {
     const first = await streamOpener.newStream(listener.peerId, ECHO)
     const waiting = [streamOpener.newStream(listener.peerId, ECHO), streamOpener.newStream(listener.peerId, ECHO)]
 
-    expect(await read('libp2p_stream_opener_queue_length')).to.deep.equal({ libp2p_stream_opener_queue_length: 2 })
+    expect(await read('libp2p_stream_opener_queue_length')).toStrictEqual({ libp2p_stream_opener_queue_length: 2 })
     await exchange(first, bytes('hello'))
 
     for (const stream of waiting) {
       await exchange(await stream, bytes('hello'))
     }
 
-    expect(await read('libp2p_stream_opener_queue_length')).to.deep.equal({ libp2p_stream_opener_queue_length: 0 })
+    expect(await read('libp2p_stream_opener_queue_length')).toStrictEqual({ libp2p_stream_opener_queue_length: 0 })
     const wait = await read('libp2p_stream_opener_queue_wait_seconds')
-    expect(wait.libp2p_stream_opener_queue_wait_seconds_count).to.equal(2)
-    expect(wait.libp2p_stream_opener_queue_wait_seconds_sum).to.be.above(0)
+    expect(wait.libp2p_stream_opener_queue_wait_seconds_count).toBe(2)
+    expect(wait.libp2p_stream_opener_queue_wait_seconds_sum).toBeGreaterThan(0)
   })
 })
 
@@ -104,6 +105,6 @@ describe('the log', () => {
     await connectIdentified(dialer, listener)
     await exchange(await dialer.services.streamOpener.newStream(listener.peerId, ECHO), bytes('hello'))
 
-    expect(lines).to.include(`libp2p:stream-opener opening a stream of %s to %p: %s ${ECHO} ${listener.peerId.toString()} optimistic`)
+    expect(lines).toContain(`libp2p:stream-opener opening a stream of %s to %p: %s ${ECHO} ${listener.peerId.toString()} optimistic`)
   })
 })

@@ -110,7 +110,7 @@ describe.each(TRANSPORTS)('a listener over %s', transport => {
   async function openTrusting (options = {}): Promise<Stream> {
     await dialer.services.identify.identify(connection)
     const stream = await dialer.services.streamOpener.newStreamOn(connection, ECHO, options)
-    expect(replacedMethods(stream)).to.include('onData')
+    expect(replacedMethods(stream)).toContain('onData')
 
     return stream
   }
@@ -123,7 +123,7 @@ describe.each(TRANSPORTS)('a listener over %s', transport => {
     const end = closed(stream)
     const reads = [
       readAll(stream),
-      (async () => { for await (const chunk of stream) { expect(chunk).to.equal('not a byte') } })()
+      (async () => { for await (const chunk of stream) { expect(chunk).toBe('not a byte') } })()
     ]
     const close = (async () => {
       stream.send(bytes('request'))
@@ -135,9 +135,9 @@ describe.each(TRANSPORTS)('a listener over %s', transport => {
     expect((await end).error?.name).toEqual(names)
     expect(errors).toEqual([names, names])
     // it need not wait for the answer
-    expect([undefined, error].flat()).to.include(closeError)
-    expect(replacedMethods(stream)).to.deep.equal([])
-    expect(connection.streams.filter(({ protocol }) => protocol === ECHO)).to.have.length(0)
+    expect([undefined, error].flat()).toContain(closeError)
+    expect(replacedMethods(stream)).toEqual([])
+    expect(connection.streams.filter(({ protocol }) => protocol === ECHO)).toHaveLength(0)
 
     // nobody takes the peer to speak this any longer
     play = stream => {
@@ -145,13 +145,13 @@ describe.each(TRANSPORTS)('a listener over %s', transport => {
       void echo(stream)
     }
     const next = await dialer.services.streamOpener.newStreamOn(connection, ECHO)
-    expect(replacedMethods(next)).to.not.include('onData')
-    expect(await exchange(next, bytes('hello'))).to.deep.equal(bytes('hello'))
+    expect(replacedMethods(next)).not.toContain('onData')
+    expect(await exchange(next, bytes('hello'))).toEqual(bytes('hello'))
 
     // and it does not make a difference to other protocols
     const other = await dialer.services.streamOpener.newStreamOn(connection, '/well-behaved/1.0.0')
-    expect(replacedMethods(other)).to.include('onData')
-    expect(await exchange(other, bytes('hello'))).to.deep.equal(bytes('hello'))
+    expect(replacedMethods(other)).toContain('onData')
+    expect(await exchange(other, bytes('hello'))).toEqual(bytes('hello'))
   })
 
   it('that sends the echo one byte at a time is fine', async () => {
@@ -166,7 +166,7 @@ describe.each(TRANSPORTS)('a listener over %s', transport => {
     }
 
     for (let i = 0; i < 5; i++) {
-      expect(await exchange(await openTrusting(), bytes('hello'))).to.deep.equal(bytes('hello'))
+      expect(await exchange(await openTrusting(), bytes('hello'))).toEqual(bytes('hello'))
     }
   })
 
@@ -190,7 +190,7 @@ describe.each(TRANSPORTS)('a listener over %s', transport => {
       }
 
       const stream = await openTrusting()
-      expect(await readAll(stream)).to.deep.equal(answer)
+      expect(await readAll(stream)).toEqual(answer)
       await stream.close()
     }
   })
@@ -201,7 +201,7 @@ describe.each(TRANSPORTS)('a listener over %s', transport => {
     let isAnswered = false
     play = async stream => {
       stream.addEventListener('remoteCloseWrite', () => {
-        expect(isAnswered).to.equal(true)
+        expect(isAnswered).toBe(true)
         ended.resolve()
       })
       await answer.promise
@@ -218,12 +218,12 @@ describe.each(TRANSPORTS)('a listener over %s', transport => {
     await new Promise<void>(resolve => { setImmediate(resolve) })
     controller.abort()
     await closing
-    expect(stream.writeStatus).to.equal('closed')
+    expect(stream.writeStatus).toBe('closed')
 
     answer.resolve()
     await ended.promise
     stream.abort(new Error('Seen enough'))
-    expect(replacedMethods(stream)).to.deep.equal([])
+    expect(replacedMethods(stream)).toEqual([])
   })
 
   it('that floods instead of answering is cut off before it fills the memory', async () => {
@@ -242,8 +242,8 @@ describe.each(TRANSPORTS)('a listener over %s', transport => {
 
     const stream = await openTrusting()
     const { error } = await closed(stream)
-    expect(error).to.have.property('name', 'ProtocolError')
-    expect(stream.readBufferLength).to.equal(0)
+    expect(error).toHaveProperty('name', 'ProtocolError')
+    expect(stream.readBufferLength).toBe(0)
   })
 
   it('that is silent does not keep its connection from being closed, as with stock', async () => {
@@ -252,7 +252,7 @@ describe.each(TRANSPORTS)('a listener over %s', transport => {
     const stream = await openTrusting()
     stream.send(bytes('request'))
     await connection.close()
-    expect(connection.status).to.equal('closed')
-    expect(stream.status).to.not.equal('open')
+    expect(connection.status).toBe('closed')
+    expect(stream.status).not.toBe('open')
   })
 })

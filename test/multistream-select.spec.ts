@@ -5,15 +5,15 @@ import { bytes } from './support/streams.ts'
 
 describe('the handshake', () => {
   it('is what multistream-select 1.0 says', () => {
-    expect(encodeHandshake('/echo/1.0.0')).to.deep.equal(bytes('\x13/multistream/1.0.0\n\x0c/echo/1.0.0\n'))
+    expect(encodeHandshake('/echo/1.0.0')).toEqual(bytes('\x13/multistream/1.0.0\n\x0c/echo/1.0.0\n'))
   })
 
   it('counts bytes, not characters, in a length of up to two bytes', () => {
     const protocol = '/ö'.padEnd(200, 'x')
     const [, message = ''] = new TextDecoder().decode(encodeHandshake(protocol).subarray(20)).split(/^../u)
 
-    expect(encodeHandshake(protocol).byteLength).to.equal(20 + 2 + 202)
-    expect(message.endsWith(`${protocol.slice(1)}\n`)).to.equal(true)
+    expect(encodeHandshake(protocol).byteLength).toBe(20 + 2 + 202)
+    expect(message.endsWith(`${protocol.slice(1)}\n`)).toBe(true)
   })
 })
 
@@ -21,9 +21,9 @@ describe('a message', () => {
   it('is taken off the front, and nothing behind it', () => {
     const buffer = new Uint8ArrayList(encodeHandshake('/echo/1.0.0'), bytes('data'))
 
-    expect(takeMessage(buffer)).to.equal('/multistream/1.0.0')
-    expect(takeMessage(buffer)).to.equal('/echo/1.0.0')
-    expect(buffer.subarray()).to.deep.equal(bytes('data'))
+    expect(takeMessage(buffer)).toBe('/multistream/1.0.0')
+    expect(takeMessage(buffer)).toBe('/echo/1.0.0')
+    expect(buffer.subarray()).toEqual(bytes('data'))
   })
 
   it('is the same however it arrives', () => {
@@ -35,8 +35,8 @@ describe('a message', () => {
       buffer.append(whole.subarray(cut))
       messages.push(takeMessage(buffer), takeMessage(buffer))
 
-      expect(messages.filter(message => message != null)).to.deep.equal(['/multistream/1.0.0', '/long/'.padEnd(1023, 'x')])
-      expect(buffer.byteLength).to.equal(0)
+      expect(messages.filter(message => message != null)).toEqual(['/multistream/1.0.0', '/long/'.padEnd(1023, 'x')])
+      expect(buffer.byteLength).toBe(0)
     }
   })
 
@@ -44,8 +44,8 @@ describe('a message', () => {
     for (const part of [[], [0x80], [0x03], [0x03, 0x6e], [0x03, 0x6e, 0x61]]) {
       const buffer = new Uint8ArrayList(Uint8Array.from(part))
 
-      expect(takeMessage(buffer)).to.equal(undefined)
-      expect(buffer.byteLength).to.equal(part.length)
+      expect(takeMessage(buffer)).toBeUndefined()
+      expect(buffer.byteLength).toBe(part.length)
     }
   })
 

@@ -6,6 +6,7 @@ import { MemoryDatastore } from 'datastore-core'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest'
 import { encodeHandshake } from '../src/negotiation/multistream-select.ts'
+import { tls as socketTls } from '../src/tls/index.ts'
 import { until } from './support/bulk-data.ts'
 import { addressOf, createOpenerNode, createStockNode, stopNodes } from './support/nodes.ts'
 import { message } from './support/raw-listener.ts'
@@ -417,5 +418,37 @@ describe('the upgrader', () => {
     }
 
     expect((await dialer.peerStore.get(listener.peerId)).metadata.has('StreamOpenerEncrypters')).toBe(false)
+  })
+})
+
+describe('TLS on the socket', () => {
+  const node = { connectionEncrypters: [socketTls()] }
+
+  it.each([{ resume: true }, { negotiation: 'always' as const }])('%j: takes the socket when the peer has confirmed it', async init => {
+    const { listener, raw } = await createListener('tcp', node)
+    const dialer = await createDialer(init, node)
+
+    if (init.resume === true) {
+      await meet(dialer, listener, '/tls/1.0.0')
+    }
+
+    for (let i = 0; i < 3; i++) {
+      const { connection, first, optimistic } = await dialAndLook(dialer, listener, raw)
+
+      // tried once, and nothing but the handshake came before the echo
+      expect([first, optimistic]).toEqual([['/tls/1.0.0'], [false]])
+      await answers(dialer, connection)
+      await dialer.hangUp(listener.peerId)
+    }
+  })
+
+  it('is tried again where the peer has given it up', async () => {
+    const { listener, raw } = await createListener('tcp')
+    const dialer = await createDialer({ negotiation: 'always' }, { connectionEncrypters: [socketTls(), ...encrypted('noise').connectionEncrypters ?? []] })
+    const { connection, first } = await dialAndLook(dialer, listener, raw)
+
+    expect(first).toEqual(['/tls/1.0.0', '/tls/1.0.0'])
+    expect(connection.encryption).toBe('/noise')
+    await answers(dialer, connection)
   })
 })

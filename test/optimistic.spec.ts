@@ -65,12 +65,12 @@ describe.each(SOCKET_TRANSPORTS)('a protocol that identify named, through a rela
     stream.send(bytes('request'))
     await received.promise
 
-    expect(stream.protocol).to.equal(ECHO)
-    expect(requests).to.deep.equal(['request'])
+    expect(stream.protocol).toBe(ECHO)
+    expect(requests).toEqual(['request'])
 
     relay.release()
 
-    expect(new TextDecoder().decode(await readAll(stream))).to.equal('answer')
+    expect(new TextDecoder().decode(await readAll(stream))).toBe('answer')
     await stream.close()
   })
 })
@@ -90,7 +90,7 @@ describe.each(TRANSPORTS)('a known protocol over %s', transport => {
     const stream = await dialer.services.streamOpener.newStream(listener.peerId, ECHO)
     stream.send(bytes('first write'))
 
-    expect(await first.promise).to.deep.equal(Uint8Array.from([...encodeHandshake(ECHO), ...bytes('first write')]))
+    expect(await first.promise).toEqual(Uint8Array.from([...encodeHandshake(ECHO), ...bytes('first write')]))
   })
 
   it('leaves the stream as the muxer made it after the exchange', async () => {
@@ -100,10 +100,10 @@ describe.each(TRANSPORTS)('a known protocol over %s', transport => {
     await connectIdentified(dialer, listener)
 
     const stream = await dialer.services.streamOpener.newStream(listener.peerId, ECHO)
-    expect(replacedMethods(stream)).to.not.have.length(0)
+    expect(replacedMethods(stream)).not.toHaveLength(0)
 
-    expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
-    expect(replacedMethods(stream)).to.have.length(0)
+    expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
+    expect(replacedMethods(stream)).toHaveLength(0)
   })
 
   it('is used first come first served in the order of the caller', async () => {
@@ -119,11 +119,11 @@ describe.each(TRANSPORTS)('a known protocol over %s', transport => {
       [['/a/1.0.0', '/c/1.0.0'], '/c/1.0.0']
     ] as const) {
       const stream = await dialer.services.streamOpener.newStreamOn(connection, [...requested])
-      expect(stream.protocol).to.equal(expected)
-      expect(await exchange(stream, bytes(expected))).to.deep.equal(bytes(expected))
+      expect(stream.protocol).toBe(expected)
+      expect(await exchange(stream, bytes(expected))).toEqual(bytes(expected))
     }
 
-    expect(full()).to.equal(0)
+    expect(full()).toBe(0)
   })
 
   it('is negotiated in full when nothing is known of the first one, though the second one was confirmed', async () => {
@@ -137,11 +137,11 @@ describe.each(TRANSPORTS)('a known protocol over %s', transport => {
 
     for (let i = 0; i < 3; i++) {
       const stream = await dialer.services.streamOpener.newStreamOn(connection, ['/never/1.0.0', '/late/1.0.0'])
-      expect(stream.protocol).to.equal('/late/1.0.0')
-      expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+      expect(stream.protocol).toBe('/late/1.0.0')
+      expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
     }
 
-    expect(full()).to.equal(3)
+    expect(full()).toBe(3)
     await expect(dialer.services.streamOpener.newStreamOn(connection, '/never/1.0.0')).rejects.toThrow(expect.objectContaining({ name: 'UnsupportedProtocolError' }))
   })
 
@@ -161,7 +161,7 @@ describe.each(TRANSPORTS)('a known protocol over %s', transport => {
     await called.promise
 
     const { protocols } = await dialer.peerStore.get(listener.peerId)
-    expect(protocols).to.include('/client/1.0.0')
+    expect(protocols).toContain('/client/1.0.0')
 
     // an optimistic open would not reject
     await expect(dialer.services.streamOpener.newStreamOn(connection, '/client/1.0.0')).rejects.toThrow(expect.objectContaining({ name: 'UnsupportedProtocolError' }))
@@ -179,15 +179,15 @@ describe.each(TRANSPORTS)('a known protocol over %s', transport => {
     await pushed
 
     await expect(dialer.services.streamOpener.newStreamOn(connection, ECHO)).rejects.toThrow(expect.objectContaining({ name: 'UnsupportedProtocolError' }))
-    expect(full()).to.equal(1)
+    expect(full()).toBe(1)
 
     pushed = identified(dialer, listener)
     await listener.handle(ECHO, echo)
     await pushed
 
     const stream = await dialer.services.streamOpener.newStreamOn(connection, ECHO)
-    expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
-    expect(full()).to.equal(1)
+    expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
+    expect(full()).toBe(1)
   })
 
   it('is no longer known after it was refused, on any connection and in the peer store', async () => {
@@ -197,7 +197,7 @@ describe.each(TRANSPORTS)('a known protocol over %s', transport => {
     const connection = await connectIdentified(dialer, listener)
     const other = await dialer.dial(addressOf(listener), { force: true })
     await identified(dialer, listener)
-    expect(other.id).to.not.equal(connection.id)
+    expect(other.id).not.toBe(connection.id)
 
     // there is no identify-push to tell the dialer
     await listener.unhandle(ECHO)
@@ -206,11 +206,11 @@ describe.each(TRANSPORTS)('a known protocol over %s', transport => {
     const stream = await dialer.services.streamOpener.newStreamOn(connection, ECHO)
     stream.send(bytes('hello'))
     const { error } = await closed(stream)
-    expect(error).to.have.property('name', 'UnsupportedProtocolError')
+    expect(error).toHaveProperty('name', 'UnsupportedProtocolError')
 
     await updated
     const { protocols } = await dialer.peerStore.get(listener.peerId)
-    expect(protocols).to.not.include(ECHO)
+    expect(protocols).not.toContain(ECHO)
 
     for (const next of [connection, other]) {
       await expect(dialer.services.streamOpener.newStreamOn(next, ECHO)).rejects.toThrow(expect.objectContaining({ name: 'UnsupportedProtocolError' }))
@@ -224,8 +224,8 @@ describe.each(TRANSPORTS)('a known protocol over %s', transport => {
     const connection = await dialer.dial(addressOf(listener))
     await dialer.services.identify.identify(connection)
     const known = countFull(connection)
-    expect(await exchange(await dialer.services.streamOpener.newStream(listener.peerId, ECHO), bytes('1'))).to.deep.equal(bytes('1'))
-    expect(known()).to.equal(0)
+    expect(await exchange(await dialer.services.streamOpener.newStream(listener.peerId, ECHO), bytes('1'))).toEqual(bytes('1'))
+    expect(known()).toBe(0)
 
     await dialer.hangUp(listener.peerId)
     await listener.unhandle(ECHO)

@@ -48,13 +48,14 @@ describe('the options of the service', () => {
     ['maxQueuedPerPeer', -1, 'maxQueuedPerPeer must be a whole number from 0, or Infinity, got -1'],
     ['intercept', 'all', "intercept must be true, false, protocols, or a function, got 'all'"],
     ['intercept', [''], "a protocol must be a string of 1 to 1023 bytes without newlines, got ''"],
-    ['listenerGuard', 'on', "listenerGuard must be true or false, got 'on'"]
+    ['listenerGuard', 'on', "listenerGuard must be true or false, got 'on'"],
+    ['quicReads', 1, 'quicReads must be true or false, got 1']
   ])('are checked at once: %s can not be %s', (name, value, message) => {
     expect(() => streamOpener({ [name]: value } as StreamOpenerInit)).toThrow(expect.objectContaining({ name: 'InvalidParametersError', message }))
   })
 
   it.each(Object.entries(ODD_VALUES))('are checked at once, also where one is %s', (_, value) => {
-    for (const name of ['negotiation', 'negotiationTimeout', 'halfClose', 'resume', 'queue', 'queueTimeout', 'maxStreamsPerProtocol', 'maxNegotiationsPerPeer', 'maxQueuedPerPeer', 'intercept', 'listenerGuard', 'priority']) {
+    for (const name of ['negotiation', 'negotiationTimeout', 'halfClose', 'resume', 'queue', 'queueTimeout', 'maxStreamsPerProtocol', 'maxNegotiationsPerPeer', 'maxQueuedPerPeer', 'intercept', 'listenerGuard', 'quicReads', 'priority']) {
       expect(() => streamOpener({ [name]: value } as any)).toThrow(expect.objectContaining({
         name: 'InvalidParametersError',
         message: expect.stringMatching(new RegExp(`^(${name}|a protocol) must be .*, got `))
@@ -75,7 +76,7 @@ describe('the options of the service', () => {
     streamOpener({})
     streamOpener({ negotiation: undefined, negotiationTimeout: undefined, halfClose: undefined, resume: undefined })
     streamOpener({ queue: undefined, queueTimeout: undefined, maxStreamsPerProtocol: undefined, maxNegotiationsPerPeer: undefined, maxQueuedPerPeer: undefined })
-    streamOpener({ intercept: undefined, listenerGuard: undefined })
+    streamOpener({ intercept: undefined, listenerGuard: undefined, quicReads: undefined })
     streamOpener({ intercept: [], maxStreamsPerProtocol: Infinity, maxQueuedPerPeer: 0 })
   })
 
@@ -109,7 +110,7 @@ describe('the options of a call', () => {
       name: 'InvalidParametersError',
       message: expect.stringContaining(name)
     }))
-    expect(dialer.getConnections()).to.deep.equal([])
+    expect(dialer.getConnections()).toEqual([])
   })
 
   it.each([
@@ -119,7 +120,7 @@ describe('the options of a call', () => {
     listener = await createStockNode('tcp')
 
     await expect(dialer.services.streamOpener.newStream(addressOf(listener), protocols as any)).rejects.toThrow(expect.objectContaining({ name: 'InvalidParametersError' }))
-    expect(dialer.getConnections()).to.deep.equal([])
+    expect(dialer.getConnections()).toEqual([])
   })
 
   it.each(Object.entries(ODD_VALUES))('are checked before anything is dialled, also where one is %s', async (_, value) => {
@@ -137,7 +138,7 @@ describe('the options of a call', () => {
       await expect(newStreamOn.call(dialer.services.streamOpener, {} as any, protocols as any)).rejects.toThrow(expected)
     }
 
-    expect(dialer.getConnections()).to.deep.equal([])
+    expect(dialer.getConnections()).toEqual([])
   })
 
   it.each([null, 42, 'all', Symbol('options')])('are an object, not %s', async options => {
@@ -146,7 +147,7 @@ describe('the options of a call', () => {
 
     await expect(dialer.services.streamOpener.newStream(addressOf(listener), ECHO, options as any)).rejects.toThrow(expect.objectContaining({ name: 'InvalidParametersError' }))
     await expect(dialer.services.streamOpener.newStreamOn({} as any, ECHO, options as any)).rejects.toThrow(expect.objectContaining({ name: 'InvalidParametersError' }))
-    expect(dialer.getConnections()).to.deep.equal([])
+    expect(dialer.getConnections()).toEqual([])
   })
 
   it('may name the longest protocol that libp2p takes', async () => {
@@ -157,8 +158,8 @@ describe('the options of a call', () => {
     await connectIdentified(dialer, listener)
 
     const stream = await dialer.services.streamOpener.newStream(listener.peerId, long)
-    expect(replacedMethods(stream)).to.include('onData')
-    expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+    expect(replacedMethods(stream)).toContain('onData')
+    expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
   })
 
   it('take precedence over those of the service', async () => {
@@ -169,7 +170,7 @@ describe('the options of a call', () => {
 
     const stream = await dialer.services.streamOpener.newStream(listener.peerId, ECHO, { negotiationTimeout: 50 })
     const { error } = await closed(stream)
-    expect(error).to.have.property('message', `The peer did not answer the handshake of ${ECHO} within 50ms`)
+    expect(error).toHaveProperty('message', `The peer did not answer the handshake of ${ECHO} within 50ms`)
   })
 
   it('bound a full negotiation, too', async () => {
@@ -190,8 +191,8 @@ describe('negotiation', () => {
     await connectIdentified(dialer, listener)
 
     const stream = await dialer.services.streamOpener.newStream(listener.peerId, ECHO)
-    expect(replacedMethods(stream)).to.deep.equal([])
-    expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+    expect(replacedMethods(stream)).toEqual([])
+    expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
   })
 
   it('always trusts the peer to speak a single protocol until it has refused it', async () => {
@@ -201,18 +202,18 @@ describe('negotiation', () => {
     await listener.handle(ECHO, echo)
 
     const spoken = await dialer.services.streamOpener.newStream(listener.peerId, ECHO)
-    expect(replacedMethods(spoken)).to.include('onData')
-    expect(await exchange(spoken, bytes('hello'))).to.deep.equal(bytes('hello'))
+    expect(replacedMethods(spoken)).toContain('onData')
+    expect(await exchange(spoken, bytes('hello'))).toEqual(bytes('hello'))
 
     const refused = await dialer.services.streamOpener.newStream(listener.peerId, '/missing/1.0.0')
     refused.send(bytes('hello'))
     const { error } = await closed(refused)
-    expect(error).to.have.property('name', 'UnsupportedProtocolError')
+    expect(error).toHaveProperty('name', 'UnsupportedProtocolError')
     await expect(dialer.services.streamOpener.newStream(listener.peerId, '/missing/1.0.0')).rejects.toThrow(expect.objectContaining({ name: 'UnsupportedProtocolError' }))
 
     // several are negotiated as ever
     const stream = await dialer.services.streamOpener.newStreamOn(connection, ['/missing/1.0.0', '/neither/1.0.0', ECHO])
-    expect(stream.protocol).to.equal(ECHO)
+    expect(stream.protocol).toBe(ECHO)
     stream.abort(new Error('Seen enough'))
   })
 })

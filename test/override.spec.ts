@@ -31,8 +31,8 @@ describe('a method that several have replaced', () => {
     const own = target.method
     const replaced = ['a', 'b', 'c'].map(by => replace(target, by))
 
-    expect(target.method()).to.equal('c b a own')
+    expect(target.method()).toBe('c b a own')
     order.forEach(i => replaced[i]?.restore())
-    expect(target.method).to.equal(own)
+    expect(target.method).toBe(own)
   })
 })

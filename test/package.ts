@@ -25,6 +25,10 @@ try {
   const packages = [...example.matchAll(/from '([^']+)'/g)]
     .map(([, name = '']) => name)
     .filter(name => name !== 'libp2p-stream-opener')
+
+  // nothing of the service needs this one
+  packages.push('@libp2p/tls')
+
   const [{ filename }] = JSON.parse(run(root, 'npm', 'pack', '--json', '--pack-destination', project))
 
   writeFileSync(join(project, 'package.json'), JSON.stringify({
@@ -47,17 +51,22 @@ try {
     }
   }))
   writeFileSync(join(project, 'example.ts'), example)
+  writeFileSync(join(project, 'tls.ts'), example
+    .replace("'@libp2p/noise'", "'libp2p-stream-opener/tls'")
+    .replaceAll('noise', 'tls'))
 
   run(project, 'npm', 'install', '--no-audit', '--no-fund', '--loglevel=error')
   run(project, join(project, 'node_modules/.bin/tsc'))
 
-  const output = run(project, process.execPath, 'example.ts')
+  for (const file of ['example.ts', 'tls.ts']) {
+    const output = run(project, process.execPath, file)
 
-  if (!output.includes('hello')) {
-    throw new Error(`The example of the README printed ${JSON.stringify(output)}`)
+    if (!output.includes('hello')) {
+      throw new Error(`The example of the README printed ${JSON.stringify(output)} as ${file}`)
+    }
   }
 
-  process.stdout.write(`${filename}: installs, type-checks and runs in an empty project, the example prints\n${output}`)
+  process.stdout.write(`${filename}: installs, type-checks and runs in an empty project, with noise and with TLS on the socket\n`)
 } finally {
   rmSync(project, { recursive: true })
 }

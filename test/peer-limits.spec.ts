@@ -133,18 +133,18 @@ describe('the limits of a peer', () => {
     const log: string[] = []
     const held = [take(limits, callFor(connection)), take(limits, callFor(connection))]
 
-    expect(mustWait(limits, callFor(connection))).to.equal(true)
+    expect(mustWait(limits, callFor(connection))).toBe(true)
     wait(limits, callFor(connection), log, 'first')
     wait(limits, callFor(connection), log, 'low', { priority: 10 })
     wait(limits, callFor(connection), log, 'second')
     wait(limits, callFor(connection), log, 'high', { priority: 90 })
-    expect(limits.queued).to.equal(4)
+    expect(limits.queued).toBe(4)
 
     held.forEach(permit => { permit.release() })
     await microtasks()
-    expect(log).to.deep.equal(['high', 'first'])
-    expect(limits.queued).to.equal(2)
-    expect(limits.open).to.equal(2)
+    expect(log).toEqual(['high', 'first'])
+    expect(limits.queued).toBe(2)
+    expect(limits.open).toBe(2)
   })
 
   it('do not let anybody overtake who waits', async () => {
@@ -153,14 +153,14 @@ describe('the limits of a peer', () => {
     const permit = take(limits, callFor(connection, {}, 1))
 
     wait(limits, callFor(connection, {}, 1), log, 'modest')
-    expect(mustWait(limits, callFor(connection, {}, 5))).to.equal(true)
+    expect(mustWait(limits, callFor(connection, {}, 5))).toBe(true)
     wait(limits, callFor(connection, {}, 5), log, 'greedy')
     await microtasks()
-    expect(log).to.deep.equal([])
+    expect(log).toEqual([])
 
     permit.release()
     await microtasks()
-    expect(log).to.deep.equal(['modest', 'greedy'])
+    expect(log).toEqual(['modest', 'greedy'])
   })
 
   it('serve those behind who may have more when the first one gives up', async () => {
@@ -173,7 +173,7 @@ describe('the limits of a peer', () => {
     wait(limits, callFor(connection, {}, 5), log, 'greedy')
     controller.abort()
     await microtasks()
-    expect(log).to.deep.equal(['modest: AbortError', 'greedy'])
+    expect(log).toEqual(['modest: AbortError', 'greedy'])
   })
 
   it('time out when nothing moves for too long, but not as long as something does', async () => {
@@ -184,24 +184,24 @@ describe('the limits of a peer', () => {
     wait(limits, callFor(connection), log, 'first')
     wait(limits, callFor(connection), log, 'second')
     wait(limits, callFor(connection), log, 'third')
-    expect(vi.getTimerCount()).to.equal(1)
+    expect(vi.getTimerCount()).toBe(1)
 
     vi.advanceTimersByTime(900)
     giveBack[0]?.()
     await microtasks()
     vi.advanceTimersByTime(900)
     await microtasks()
-    expect(log).to.deep.equal(['first'])
+    expect(log).toEqual(['first'])
     giveBack[1]?.()
     await microtasks()
     vi.advanceTimersByTime(999)
     await microtasks()
-    expect(log).to.deep.equal(['first', 'second'])
+    expect(log).toEqual(['first', 'second'])
     vi.advanceTimersByTime(2)
     await microtasks()
-    expect(log).to.deep.equal(['first', 'second', 'third: QueueTimeoutError'])
-    expect(limits.queued).to.equal(0)
-    expect(vi.getTimerCount()).to.equal(0)
+    expect(log).toEqual(['first', 'second', 'third: QueueTimeoutError'])
+    expect(limits.queued).toBe(0)
+    expect(vi.getTimerCount()).toBe(0)
   })
 
   it('time each call out when its own time is over', async () => {
@@ -213,10 +213,10 @@ describe('the limits of a peer', () => {
     wait(limits, callFor(connection, {}, 1), log, 'hasty', { timeout: 10 })
     vi.advanceTimersByTime(11)
     await microtasks()
-    expect(log).to.deep.equal(['hasty: QueueTimeoutError'])
+    expect(log).toEqual(['hasty: QueueTimeoutError'])
     vi.advanceTimersByTime(5_000)
     await microtasks()
-    expect(log).to.deep.equal(['hasty: QueueTimeoutError', 'patient: QueueTimeoutError'])
+    expect(log).toEqual(['hasty: QueueTimeoutError', 'patient: QueueTimeoutError'])
   })
 
   it('say what it was that did not move', async () => {
@@ -239,12 +239,12 @@ describe('the limits of a peer', () => {
     vi.advanceTimersByTime(1_001)
     const [streams, negotiations, early] = await errors
 
-    expect(streams).to.be.an.instanceOf(QueueTimeoutError)
-    expect(streams.message).to.equal('None of the 2 open streams of /a was closed within 1000ms - close those that are not needed any more, or raise maxStreamsPerProtocol, which is 2, if the peer accepts more')
-    expect(negotiations.message).to.equal('The peer answered none of 3 handshakes within 1000ms - it may be overloaded, if it is only slow raise maxNegotiationsPerPeer, which is 3, or queueTimeout')
-    expect(early.message).to.equal('The peer answered nothing on the connection within 1000ms, 2 streams were opened on it - it may be overloaded, if it is only slow raise queueTimeout')
+    expect(streams).toBeInstanceOf(QueueTimeoutError)
+    expect(streams.message).toBe('None of the 2 open streams of /a was closed within 1000ms - close those that are not needed any more, or raise maxStreamsPerProtocol, which is 2, if the peer accepts more')
+    expect(negotiations.message).toBe('The peer answered none of 3 handshakes within 1000ms - it may be overloaded, if it is only slow raise maxNegotiationsPerPeer, which is 3, or queueTimeout')
+    expect(early.message).toBe('The peer answered nothing on the connection within 1000ms, 2 streams were opened on it - it may be overloaded, if it is only slow raise queueTimeout')
     negotiating.forEach(permit => { permit.release() })
-    expect(limits.negotiating).to.equal(0)
+    expect(limits.negotiating).toBe(0)
   })
 
   it('count handshakes over all connections, and streams for each', async () => {
@@ -252,12 +252,12 @@ describe('the limits of a peer', () => {
     const log: string[] = []
     const permits = Array.from({ length: MAX_NEGOTIATIONS }, (_, i) => take(limits, callFor({}, { protocols: [`/${i}`], negotiates: true })))
 
-    expect(mustWait(limits, callFor({}, { negotiates: true }))).to.equal(true)
+    expect(mustWait(limits, callFor({}, { negotiates: true }))).toBe(true)
     wait(limits, callFor({}, { negotiates: true }), log, 'other')
     take(limits, callFor({}))
     permits[0]?.release()
     await microtasks()
-    expect(log).to.deep.equal(['other'])
+    expect(log).toEqual(['other'])
   })
 
   it('look again when a call does not need any more what it waits for', async () => {
@@ -273,13 +273,13 @@ describe('the limits of a peer', () => {
     wait(limits, call, log, 'known')
     limits.reconsider(connection)
     await microtasks()
-    expect(log).to.deep.equal([])
+    expect(log).toEqual([])
 
     negotiates = false
     limits.reconsider(connection)
     await microtasks()
-    expect(log).to.deep.equal(['known'])
-    expect(limits.negotiating).to.equal(MAX_NEGOTIATIONS)
+    expect(log).toEqual(['known'])
+    expect(limits.negotiating).toBe(MAX_NEGOTIATIONS)
   })
 
   it('time a call out that only changes what it waits for', async () => {
@@ -301,9 +301,9 @@ describe('the limits of a peer', () => {
       await microtasks()
     }
 
-    expect(log).to.deep.equal(['moved: QueueTimeoutError'])
-    expect(limits.queued).to.equal(0)
-    expect(vi.getTimerCount()).to.equal(0)
+    expect(log).toEqual(['moved: QueueTimeoutError'])
+    expect(limits.queued).toBe(0)
+    expect(vi.getTimerCount()).toBe(0)
   })
 
   it('let a call wait anew for something else when what it waited for was given back, though to somebody else', async () => {
@@ -321,10 +321,10 @@ describe('the limits of a peer', () => {
     limits.reconsider(connection)
     vi.advanceTimersByTime(900)
     await microtasks()
-    expect(log).to.deep.equal(['first'])
+    expect(log).toEqual(['first'])
     vi.advanceTimersByTime(102)
     await microtasks()
-    expect(log).to.deep.equal(['first', 'moved: QueueTimeoutError'])
+    expect(log).toEqual(['first', 'moved: QueueTimeoutError'])
   })
 
   it('look at one call of each kind when something has become known or was given back, however many wait', async () => {
@@ -347,13 +347,13 @@ describe('the limits of a peer', () => {
     looks = 0
     protocol = '/b'
     limits.reconsider(connection)
-    expect(looks).to.be.below(5)
-    expect(limits.queued).to.equal(10_000)
+    expect(looks).toBeLessThan(5)
+    expect(limits.queued).toBe(10_000)
 
     looks = 0
     permits[1]?.release()
-    expect(looks).to.be.below(5)
-    expect(limits.queued).to.equal(9_999)
+    expect(looks).toBeLessThan(5)
+    expect(limits.queued).toBe(9_999)
   })
 
   it('do not let an impatient call wait for what has not been given back for as long as it would wait', async () => {
@@ -366,13 +366,13 @@ describe('the limits of a peer', () => {
     wait(limits, call, log, 'first', { isImpatient: true })
     vi.advanceTimersByTime(102)
     await microtasks()
-    expect(log).to.deep.equal(['first: QueueTimeoutError'])
+    expect(log).toEqual(['first: QueueTimeoutError'])
 
     // and it does not wait again
     wait(limits, call, log, 'second', { isImpatient: true })
     vi.advanceTimersByTime(2)
     await microtasks()
-    expect(log).to.deep.equal(['first: QueueTimeoutError', 'second: QueueTimeoutError'])
+    expect(log).toEqual(['first: QueueTimeoutError', 'second: QueueTimeoutError'])
 
     // but as long as something is given back
     const patient = ['third', 'fourth', 'fifth']
@@ -382,10 +382,10 @@ describe('the limits of a peer', () => {
     vi.advanceTimersByTime(900)
     giveBack[1]?.()
     await microtasks()
-    expect(log.slice(2)).to.deep.equal(['patient', 'third'])
+    expect(log.slice(2)).toEqual(['patient', 'third'])
     vi.advanceTimersByTime(1_002)
     await microtasks()
-    expect(log.slice(4)).to.deep.equal(['fourth: QueueTimeoutError', 'fifth: QueueTimeoutError'])
+    expect(log.slice(4)).toEqual(['fourth: QueueTimeoutError', 'fifth: QueueTimeoutError'])
   })
 
   it('serve who may go on now in the order of asking, higher priorities first', async () => {
@@ -403,7 +403,7 @@ describe('the limits of a peer', () => {
     early = false
     limits.reconsider(connection)
     await microtasks()
-    expect(log).to.deep.equal(['high', 'first'])
+    expect(log).toEqual(['high', 'first'])
   })
 
   it('do not let a call wait whose signal is aborted', async () => {
@@ -413,8 +413,8 @@ describe('the limits of a peer', () => {
     take(limits, callFor(connection, {}, 1))
     wait(limits, callFor(connection, {}, 1), log, 'aborted', { signal: AbortSignal.abort() })
     await microtasks()
-    expect(log).to.deep.equal(['aborted: AbortError'])
-    expect(limits.queued).to.equal(0)
+    expect(log).toEqual(['aborted: AbortError'])
+    expect(limits.queued).toBe(0)
   })
 
   it('reject everybody who waits when the service stops, whatever they wait for', async () => {
@@ -429,25 +429,25 @@ describe('the limits of a peer', () => {
     wait(limits, callFor({}, { negotiates: true }), log, 'other')
     limits.stop(Object.assign(new Error('Stopped'), { name: 'AbortError' }))
     await microtasks()
-    expect(log).to.deep.equal(['other: AbortError'])
-    expect(vi.getTimerCount()).to.equal(0)
+    expect(log).toEqual(['other: AbortError'])
+    expect(vi.getTimerCount()).toBe(0)
   })
 
   it('take back once what was given, from whom it was bound to', async () => {
     const limits = new PeerLimits(() => {})
     const permit = take(limits, callFor(connection, { protocols: ['/a', '/b'], negotiates: true }))
-    expect(limits.open).to.equal(2)
-    expect(limits.negotiating).to.equal(1)
+    expect(limits.open).toBe(2)
+    expect(limits.negotiating).toBe(1)
 
     const closed = permit.bind('/b')
     permit.release()
     permit.release()
-    expect(limits.open).to.equal(1)
-    expect(limits.negotiating).to.equal(0)
+    expect(limits.open).toBe(1)
+    expect(limits.negotiating).toBe(0)
 
     closed()
     closed()
-    expect(limits.open).to.equal(0)
+    expect(limits.open).toBe(0)
   })
 
   it('let a call that may not wait have what it needs, and say whether that is over the limit', async () => {
@@ -455,13 +455,13 @@ describe('the limits of a peer', () => {
     const call = { ...callFor(connection, {}, 1), mayWait: false }
     const log: string[] = []
 
-    expect(take(limits, call).isOverLimit).to.equal(false)
-    expect(take(limits, call).isOverLimit).to.equal(true)
-    expect(limits.open).to.equal(2)
+    expect(take(limits, call).isOverLimit).toBe(false)
+    expect(take(limits, call).isOverLimit).toBe(true)
+    expect(limits.open).toBe(2)
 
     // room is room, whoever waits for more of it
     wait(limits, callFor(connection, {}, 1), log, 'waiting')
-    expect(take(limits, { ...call, ...callFor(connection, {}, 5), mayWait: false }).isOverLimit).to.equal(false)
+    expect(take(limits, { ...call, ...callFor(connection, {}, 5), mayWait: false }).isOverLimit).toBe(false)
   })
 
   it('give what the permit was given for along with it', async () => {
@@ -474,8 +474,8 @@ describe('the limits of a peer', () => {
     trusted = '/b'
     first.release()
     trusted = '/c'
-    expect(first.needs.trusted).to.equal('/a')
-    expect((await second).needs.trusted).to.equal('/b')
+    expect(first.needs.trusted).toBe('/a')
+    expect((await second).needs.trusted).toBe('/b')
   })
 
   it('take a call out of the queue at once, or what it got back, when who is told that it waits throws', async () => {
@@ -486,18 +486,18 @@ describe('the limits of a peer', () => {
 
     wait(limits, callFor(connection, {}, 1), log, 'at once', { whileQueued })
     await microtasks()
-    expect(limits.queued).to.equal(0)
+    expect(limits.queued).toBe(0)
 
     wait(limits, callFor(connection, {}, 1), log, 'before', {
       whileQueued: async () => {
         permit.release()
-        expect(limits.open).to.equal(1)
+        expect(limits.open).toBe(1)
 
         return whileQueued()
       }
     })
     await microtasks()
-    expect(limits.open).to.equal(0)
+    expect(limits.open).toBe(0)
 
     const last = take(limits, callFor(connection, {}, 1))
     wait(limits, callFor(connection, {}, 1), log, 'after', {
@@ -509,9 +509,9 @@ describe('the limits of a peer', () => {
     })
     last.release()
     await microtasks()
-    expect(log).to.deep.equal(['at once: RangeError', 'before: RangeError', 'after: RangeError'])
-    expect(limits.open).to.equal(0)
-    expect(vi.getTimerCount()).to.equal(0)
+    expect(log).toEqual(['at once: RangeError', 'before: RangeError', 'after: RangeError'])
+    expect(limits.open).toBe(0)
+    expect(vi.getTimerCount()).toBe(0)
   })
 
   it('do not forget a call of high priority that lacks something else than those of its kind', async () => {
@@ -525,11 +525,11 @@ describe('the limits of a peer', () => {
     const other = take(limits, callFor(connection, { protocols: ['/b'] }, 2))
     wait(limits, callFor(connection, { protocols: ['/a', '/b'] }, 2), log, 'high', { priority: 90 })
     await microtasks()
-    expect(log).to.deep.equal([])
+    expect(log).toEqual([])
 
     other.release()
     await microtasks()
-    expect(log).to.deep.equal(['high'])
+    expect(log).toEqual(['high'])
     a?.release()
     b?.release()
   })
@@ -544,14 +544,14 @@ describe('the limits of a peer', () => {
     wait(limits, callFor(connection), log, 'second')
     limits.closed(connection, Object.assign(new Error('Gone'), { name: 'ConnectionClosedError' }))
     await microtasks()
-    expect(log).to.deep.equal(['first: ConnectionClosedError', 'second: ConnectionClosedError'])
-    expect(vi.getTimerCount()).to.equal(0)
-    expect(unused).to.equal(0)
+    expect(log).toEqual(['first: ConnectionClosedError', 'second: ConnectionClosedError'])
+    expect(vi.getTimerCount()).toBe(0)
+    expect(unused).toBe(0)
 
     permits.forEach(permit => { permit.release() })
-    expect(unused).to.be.above(0)
-    expect(limits.negotiating).to.equal(0)
-    expect(limits.open).to.equal(0)
+    expect(unused).toBeGreaterThan(0)
+    expect(limits.negotiating).toBe(0)
+    expect(limits.open).toBe(0)
   })
 })
 
@@ -703,27 +703,27 @@ describe('whatever happens in whatever order', () => {
         await microtasks()
 
         const open = keys.flatMap(key => ['/a', '/b'].map(protocol => inUse(key, protocol)))
-        expect(Math.max(...open)).to.be.at.most(MAX_STREAMS)
-        expect(limits.open).to.equal(open.reduce((a, b) => a + b))
-        expect(limits.negotiating).to.equal(negotiating())
-        expect(limits.negotiating).to.be.at.most(MAX_NEGOTIATIONS)
-        expect(Math.max(...keys.map(early))).to.be.at.most(MAX_EARLY_STREAMS)
-        expect(keys.every(key => opening(key) <= streamsLeft(key))).to.equal(true)
+        expect(Math.max(...open)).toBeLessThanOrEqual(MAX_STREAMS)
+        expect(limits.open).toBe(open.reduce((a, b) => a + b))
+        expect(limits.negotiating).toBe(negotiating())
+        expect(limits.negotiating).toBeLessThanOrEqual(MAX_NEGOTIATIONS)
+        expect(Math.max(...keys.map(early))).toBeLessThanOrEqual(MAX_EARLY_STREAMS)
+        expect(keys.every(key => opening(key) <= streamsLeft(key))).toBe(true)
 
         const waiting = calls.filter(({ state }) => state === 'waiting')
-        expect(isUnused).to.equal(limits.open === 0 && limits.negotiating === 0 && waiting.length === 0)
-        expect(limits.queued).to.equal(waiting.length)
+        expect(isUnused).toBe(limits.open === 0 && limits.negotiating === 0 && waiting.length === 0)
+        expect(limits.queued).toBe(waiting.length)
 
         for (const call of waiting) {
           const isHeldUp = call.protocols.some(protocol => inUse(call.key, protocol) >= MAX_STREAMS) || (call.negotiates && negotiating() >= MAX_NEGOTIATIONS) || (call.early && early(call.key) >= MAX_EARLY_STREAMS) || opening(call.key) >= streamsLeft(call.key)
 
-          expect(isHeldUp).to.equal(true)
-          expect(call.controller.signal.aborted).to.equal(false)
-          expect(keys).to.include(call.key)
+          expect(isHeldUp).toBe(true)
+          expect(call.controller.signal.aborted).toBe(false)
+          expect(keys).toContain(call.key)
 
           // nobody with the same needs was served before
           const unfair = calls.find(other => other.state === 'served' && other.order > call.order && other.priority <= call.priority && other.key === call.key && other.negotiates === call.negotiates && other.early === call.early && other.protocols.join() === call.protocols.join())
-          expect(unfair).to.equal(undefined)
+          expect(unfair).toBeUndefined()
         }
       }
 
@@ -731,13 +731,13 @@ describe('whatever happens in whatever order', () => {
       calls.forEach(({ permit }) => permit?.release())
       await microtasks()
       served += calls.filter(({ state }) => state === 'served').length
-      expect(calls.every(({ settled }) => settled === 1)).to.equal(true)
-      expect(limits.queued).to.equal(0)
-      expect(isUnused).to.equal(true)
+      expect(calls.every(({ settled }) => settled === 1)).toBe(true)
+      expect(limits.queued).toBe(0)
+      expect(isUnused).toBe(true)
     }), { numRuns: 2_000 })
 
-    expect(served).to.be.above(0)
-    expect(waited).to.be.above(0)
+    expect(served).toBeGreaterThan(0)
+    expect(waited).toBeGreaterThan(0)
   })
 
   it('all calls are served in the end, though they may have different limits, and what they need changes', async () => {
@@ -789,8 +789,8 @@ describe('whatever happens in whatever order', () => {
       for (const next of steps) {
         run(next)
         await microtasks()
-        expect(limits.queued).to.equal(controllers.length - settled.served - settled.failed)
-        expect(limits.negotiating).to.be.at.most(MAX_NEGOTIATIONS)
+        expect(limits.queued).toBe(controllers.length - settled.served - settled.failed)
+        expect(limits.negotiating).toBeLessThanOrEqual(MAX_NEGOTIATIONS)
       }
 
       while (running.length > 0) {
@@ -798,11 +798,11 @@ describe('whatever happens in whatever order', () => {
         await microtasks()
       }
 
-      expect(limits.queued).to.equal(0)
-      expect(limits.open + limits.negotiating).to.equal(0)
-      expect(settled.served + settled.failed).to.equal(controllers.length)
+      expect(limits.queued).toBe(0)
+      expect(limits.open + limits.negotiating).toBe(0)
+      expect(settled.served + settled.failed).toBe(controllers.length)
     }), { numRuns: 2_000 })
 
-    expect(moved).to.be.above(0)
+    expect(moved).toBeGreaterThan(0)
   })
 })

@@ -41,32 +41,32 @@ describe('an option that is a function', () => {
   it('decides for each protocol whether it is negotiated in full', async () => {
     const connection = await connect({ intercept: true, negotiation: protocol => protocol === ONE ? 'full' : undefined })
 
-    expect(replacedMethods(await connection.newStream(ONE))).to.deep.equal([])
-    expect(replacedMethods(await connection.newStream(OTHER))).to.include('onData')
+    expect(replacedMethods(await connection.newStream(ONE))).toEqual([])
+    expect(replacedMethods(await connection.newStream(OTHER))).toContain('onData')
     // one of them is enough
-    expect(replacedMethods(await connection.newStream([OTHER, ONE]))).to.deep.equal([])
+    expect(replacedMethods(await connection.newStream([OTHER, ONE]))).toEqual([])
   })
 
   it('decides for each protocol when the FIN leaves', async () => {
     const connection = await connect({ halfClose: protocol => protocol === ONE ? 'immediate' : undefined })
     const { streamOpener } = dialer.services
 
-    expect(replacedMethods(await streamOpener.newStreamOn(connection, ONE))).to.not.include('sendCloseWrite')
-    expect(replacedMethods(await streamOpener.newStreamOn(connection, OTHER))).to.include('sendCloseWrite')
-    expect(replacedMethods(await streamOpener.newStreamOn(connection, ONE, { halfClose: 'confirmed' }))).to.include('sendCloseWrite')
+    expect(replacedMethods(await streamOpener.newStreamOn(connection, ONE))).not.toContain('sendCloseWrite')
+    expect(replacedMethods(await streamOpener.newStreamOn(connection, OTHER))).toContain('sendCloseWrite')
+    expect(replacedMethods(await streamOpener.newStreamOn(connection, ONE, { halfClose: 'confirmed' }))).toContain('sendCloseWrite')
   })
 
   it('decides for each protocol which writes leave early', async () => {
     const connection = await connect({ intercept: true, earlyWrites: protocol => protocol === ONE ? 'all' : undefined })
 
-    expect(write(await connection.newStream(ONE))).to.equal(0)
-    expect(write(await connection.newStream(OTHER))).to.equal(10)
-    expect(write(await dialer.services.streamOpener.newStreamOn(connection, OTHER))).to.equal(0)
-    expect(write(await dialer.services.streamOpener.newStreamOn(connection, OTHER, { earlyWrites: 'first' }))).to.equal(10)
+    expect(write(await connection.newStream(ONE))).toBe(0)
+    expect(write(await connection.newStream(OTHER))).toBe(10)
+    expect(write(await dialer.services.streamOpener.newStreamOn(connection, OTHER))).toBe(0)
+    expect(write(await dialer.services.streamOpener.newStreamOn(connection, OTHER, { earlyWrites: 'first' }))).toBe(10)
 
     const stream = await connection.newStream(OTHER)
     const end = closed(stream)
-    expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+    expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
     await end
   })
 
@@ -75,7 +75,7 @@ describe('an option that is a function', () => {
     const opening = dialer.services.streamOpener.newStreamOn(connection, ONE)
 
     await expect(opening).rejects.toThrow(expect.objectContaining({ name: 'InvalidParametersError', message: expect.stringContaining(name) }))
-    expect(dialer.services.streamOpener.status(listener.peerId)).to.include({ open: 0, queued: 0, negotiating: 0 })
-    expect(connection.streams.filter(({ direction }) => direction === 'outbound')).to.deep.equal([])
+    expect(dialer.services.streamOpener.status(listener.peerId)).toMatchObject({ open: 0, queued: 0, negotiating: 0 })
+    expect(connection.streams.filter(({ direction }) => direction === 'outbound')).toEqual([])
   })
 })

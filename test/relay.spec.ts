@@ -37,8 +37,8 @@ it('passes on what is behind a lost chunk after it, also if that holds another o
   }
 
   await all
-  expect(Buffer.concat(received).equals(sent)).to.equal(true)
-  expect(chunks).to.be.greaterThan(8)
+  expect(Buffer.concat(received).equals(sent)).toBe(true)
+  expect(chunks).toBeGreaterThan(8)
 
   socket.destroy()
   await relay.close()

@@ -46,8 +46,8 @@ describe.each(TRANSPORTS)('resume over %s', transport => {
 
     for (const protocols of [ECHO, ['/missing/1.0.0', ECHO]]) {
       const stream = await dialer.services.streamOpener.newStreamOn(connection, protocols)
-      expect(replacedMethods(stream)).to.include('send')
-      expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+      expect(replacedMethods(stream)).toContain('send')
+      expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
     }
   })
 
@@ -64,7 +64,7 @@ describe.each(TRANSPORTS)('resume over %s', transport => {
     const stream = await dialer.services.streamOpener.newStreamOn(connection, ECHO)
     stream.send(bytes('hello'))
     const { error } = await closed(stream)
-    expect(error).to.have.property('name', 'UnsupportedProtocolError')
+    expect(error).toHaveProperty('name', 'UnsupportedProtocolError')
     await forgotten
 
     for (let i = 0; i < 2; i++) {
@@ -86,7 +86,7 @@ describe.each(TRANSPORTS)('resume over %s', transport => {
     })
     await listener.getConnections(dialer.peerId)[0]?.newStream('/client/1.0.0')
     await called.promise
-    expect((await dialer.peerStore.get(listener.peerId)).protocols).to.include('/client/1.0.0')
+    expect((await dialer.peerStore.get(listener.peerId)).protocols).toContain('/client/1.0.0')
 
     const connection = await reconnect()
     await expect(dialer.services.streamOpener.newStreamOn(connection, '/client/1.0.0')).rejects.toThrow(expect.objectContaining({ name: 'UnsupportedProtocolError' }))
@@ -97,17 +97,17 @@ describe.each(TRANSPORTS)('resume over %s', transport => {
     listener = await createStockNode(transport)
     await listener.handle(ECHO, echo)
     const first = await connectIdentified(dialer, listener)
-    expect((await dialer.peerStore.get(listener.peerId)).metadata.has('StreamOpenerProtocols')).to.equal(false)
+    expect((await dialer.peerStore.get(listener.peerId)).metadata.has('StreamOpenerProtocols')).toBe(false)
 
     // nothing to resume here, but it has been asked for
     const stream = await dialer.services.streamOpener.newStreamOn(first, '/missing/1.0.0', { resume: true }).catch(() => {})
-    expect(stream).to.equal(undefined)
+    expect(stream).toBeUndefined()
     await remembered()
 
     const connection = await reconnect()
     const resumed = await dialer.services.streamOpener.newStreamOn(connection, ECHO, { resume: true })
-    expect(replacedMethods(resumed)).to.include('send')
-    expect(await exchange(resumed, bytes('hello'))).to.deep.equal(bytes('hello'))
+    expect(replacedMethods(resumed)).toContain('send')
+    expect(await exchange(resumed, bytes('hello'))).toEqual(bytes('hello'))
   })
 
   it('works across a restart of the node', async () => {
@@ -122,8 +122,8 @@ describe.each(TRANSPORTS)('resume over %s', transport => {
 
     dialer = await createOpenerNode({ resume: true }, { datastore, services: { identify: identify({ runOnConnectionOpen: false }) } })
     const stream = await dialer.services.streamOpener.newStream(addressOf(listener), ECHO)
-    expect(replacedMethods(stream)).to.include('send')
-    expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+    expect(replacedMethods(stream)).toContain('send')
+    expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
   })
 
   it('opens nothing if the service is stopped while the peer store is read', async () => {
@@ -139,6 +139,6 @@ describe.each(TRANSPORTS)('resume over %s', transport => {
       (dialer.services.streamOpener as unknown as Startable).stop(),
       expect(opening).rejects.toThrow(expect.objectContaining({ name: 'NotStartedError' }))
     ])
-    expect(connection.streams.filter(({ protocol }) => protocol === ECHO)).to.deep.equal([])
+    expect(connection.streams.filter(({ protocol }) => protocol === ECHO)).toEqual([])
   })
 })

@@ -3,8 +3,9 @@
  * the package adds: minified and compressed, as it is downloaded. What libp2p
  * brings along anyway does not count.
  *
- * The package loads its code for bulk streams when the first one is opened, and that for
- * faster dials where an option asks for it. What counts is what a page has to load before.
+ * The package loads its code for bulk streams when the first one is opened, that for QUIC
+ * where there is such a transport, so never in a page, and that for faster dials where an
+ * option asks for it. What counts is what a page has to load before.
  */
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -45,14 +46,20 @@ function application (imports: string, services: string): string {
 /**
  * Leaves out what is loaded later
  */
-const startOnly: Plugin = {
-  name: 'start-only',
-  setup: ({ onResolve }) => {
-    onResolve({ filter: /\/(bulk-opener|optimistic-upgrades)\.ts$/ }, ({ kind, path }) => kind === 'dynamic-import' ? { path, external: true } : undefined)
+function later (filter: RegExp): Plugin {
+  return {
+    name: 'later',
+    setup: ({ onResolve }) => {
+      onResolve({ filter }, ({ kind, path }) => kind === 'dynamic-import' ? { path, external: true } : undefined)
+    }
   }
 }
 
-async function measure (contents: string, plugins: Plugin[] = []): Promise<Size> {
+const quic = later(/\/quic-streams\.ts$/)
+const bulk = later(/\/bulk-opener\.ts$/)
+const upgrades = later(/\/optimistic-upgrades\.ts$/)
+
+async function measure (contents: string, plugins: Plugin[] = [quic, upgrades]): Promise<Size> {
   const { outputFiles } = await build({
     stdin: { contents, resolveDir: join(import.meta.dirname, '..') },
     bundle: true,
@@ -80,7 +87,7 @@ function print (name: string, ...columns: Array<string | number>): void {
 const opener = application('import { streamOpener } from \'./src/index.ts\'', 'streamOpener: streamOpener()')
 const transfer = application('import { receiveBulk, sendBulk, streamOpener } from \'./src/index.ts\'', 'streamOpener: streamOpener() } }); Object.assign(globalThis, { receiveBulk, sendBulk }); void ({ services: {')
 const without = await measure(application('', ''))
-const start = await measure(opener, [startOnly])
+const start = await measure(opener, [quic, bulk, upgrades])
 
 print('bytes', 'minified', 'minified + gzip')
 print('a libp2p application', without.minified, without.compressed)
@@ -90,6 +97,7 @@ function printAdded (name: string, { minified, compressed }: Size): void {
 }
 
 printAdded('the package adds', start)
+printAdded('and with resume', await measure(opener, [quic, bulk]))
 printAdded('and with bulk streams', await measure(opener))
 printAdded('and sendBulk and receiveBulk', await measure(transfer))
 

@@ -66,7 +66,7 @@ describe.each(TRANSPORTS)('an optimistic stream over %s', transport => {
     const stream = await dialer.services.streamOpener.newStream(listener.peerId, protocol, options)
 
     // otherwise this tests libp2p
-    expect(replacedMethods(stream)).to.include('onData')
+    expect(replacedMethods(stream)).toContain('onData')
 
     return stream
   }
@@ -81,14 +81,14 @@ describe.each(TRANSPORTS)('an optimistic stream over %s', transport => {
   it.each([null, undefined, 'text', 5, {}, new ArrayBuffer(3), new ArrayBuffer(5000), [1, 2]])('throws for what is not bytes, %s, and goes on as if it had not been sent', async junk => {
     const stream = await open(ECHO)
 
-    expect(() => stream.send(junk as any)).to.throw(Error)
-    expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+    expect(() => stream.send(junk as any)).toThrow(Error)
+    expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
   })
 
   it('lets the listener speak first to a dialer that writes nothing', async () => {
     await repeat(async () => {
       const stream = await open(SPEAK_FIRST)
-      expect(await readAll(stream)).to.deep.equal(bytes('welcome'))
+      expect(await readAll(stream)).toEqual(bytes('welcome'))
       await stream.close()
     })
   })
@@ -120,9 +120,9 @@ describe.each(TRANSPORTS)('an optimistic stream over %s', transport => {
       const stream = await open(COLLECT)
       stream.send(bytes('request'))
       await stream.close()
-      expect(await readAll(stream)).to.deep.equal(bytes('request'))
-      expect(stream.status).to.equal('closed')
-      expect(replacedMethods(stream)).to.deep.equal([])
+      expect(await readAll(stream)).toEqual(bytes('request'))
+      expect(stream.status).toBe('closed')
+      expect(replacedMethods(stream)).toEqual([])
     })
   })
 
@@ -132,7 +132,7 @@ describe.each(TRANSPORTS)('an optimistic stream over %s', transport => {
     await listener.handle('/byte-stream/1.0.0', async stream => {
       const reader = byteStream(stream)
       const chunk = await reader.read({ bytes: 7 })
-      expect(await reader.read()).to.equal(null)
+      expect(await reader.read()).toBeNull()
       stream.send(chunk)
       await stream.close()
     }, { force: true })
@@ -140,10 +140,10 @@ describe.each(TRANSPORTS)('an optimistic stream over %s', transport => {
     await repeat(async () => {
       // not announced to the dialer, so the first one is negotiated in full
       const stream = await dialer.services.streamOpener.newStream(listener.peerId, '/byte-stream/1.0.0', { halfClose: 'immediate' })
-      expect(replacedMethods(stream)).to.not.include('sendCloseWrite')
+      expect(replacedMethods(stream)).not.toContain('sendCloseWrite')
       stream.send(bytes('request'))
       await stream.close()
-      expect(await readAll(stream)).to.deep.equal(bytes('request'))
+      expect(await readAll(stream)).toEqual(bytes('request'))
     })
   })
 
@@ -156,8 +156,8 @@ describe.each(TRANSPORTS)('an optimistic stream over %s', transport => {
       stream.send(bytes(`request ${round}`))
       await stream.close()
       await received
-      expect((await ended).error).to.equal(undefined)
-      expect(stream.readStatus).to.equal('closed')
+      expect((await ended).error).toBeUndefined()
+      expect(stream.readStatus).toBe('closed')
     })
   })
 
@@ -176,12 +176,12 @@ describe.each(TRANSPORTS)('an optimistic stream over %s', transport => {
       after.abort(new Error('after'))
 
       for (const stream of [before, between, after]) {
-        expect(stream.status).to.equal('aborted')
-        expect(replacedMethods(stream)).to.deep.equal([])
+        expect(stream.status).toBe('aborted')
+        expect(replacedMethods(stream)).toEqual([])
       }
     }, ABORTED_ROUNDS)
 
-    expect(await exchange(await open(ECHO), bytes('still works'))).to.deep.equal(bytes('still works'))
+    expect(await exchange(await open(ECHO), bytes('still works'))).toEqual(bytes('still works'))
   })
 
   it('can be paused before the echo and resumed later', async () => {
@@ -191,7 +191,7 @@ describe.each(TRANSPORTS)('an optimistic stream over %s', transport => {
       const ended = Promise.withResolvers<void>()
 
       stream.addEventListener('message', (evt: StreamMessageEvent) => {
-        expect(stream.readStatus).to.equal('readable')
+        expect(stream.readStatus).toBe('readable')
         received.append(evt.data)
 
         if (received.byteLength === 500_000) {
@@ -204,11 +204,11 @@ describe.each(TRANSPORTS)('an optimistic stream over %s', transport => {
       while (stream.readBufferLength === 0) {
         await new Promise<void>(resolve => { setImmediate(resolve) })
       }
-      expect(received.byteLength).to.equal(0)
+      expect(received.byteLength).toBe(0)
 
       stream.resume()
       await ended.promise
-      expect(Buffer.compare(received.subarray(), pattern(500_000))).to.equal(0)
+      expect(Buffer.compare(received.subarray(), pattern(500_000))).toBe(0)
       await stream.close()
     }
   })
@@ -220,7 +220,7 @@ describe.each(TRANSPORTS)('an optimistic stream over %s', transport => {
       const stream = await open(COLLECT)
       stream.send(data)
       const [answer] = await Promise.all([readAll(stream), stream.close()])
-      expect(Buffer.compare(answer, data)).to.equal(0)
+      expect(Buffer.compare(answer, data)).toBe(0)
     }
   })
 
@@ -238,7 +238,7 @@ describe.each(TRANSPORTS)('an optimistic stream over %s', transport => {
       }
 
       await stream.close()
-      expect(Buffer.compare(await answer, data)).to.equal(0)
+      expect(Buffer.compare(await answer, data)).toBe(0)
     }
   })
 
@@ -264,7 +264,7 @@ describe.each(TRANSPORTS)('an optimistic stream over %s', transport => {
       })
 
       await sending
-      expect(received).to.equal('abc')
+      expect(received).toBe('abc')
     })
   })
 
@@ -273,14 +273,14 @@ describe.each(TRANSPORTS)('an optimistic stream over %s', transport => {
     const connection = await dialer.dial(addressOf(listener), { force: true })
     await identifying
     const stream = await dialer.services.streamOpener.newStreamOn(connection, ECHO, { negotiationTimeout: 60_000 })
-    expect(replacedMethods(stream)).to.include('onData')
+    expect(replacedMethods(stream)).toContain('onData')
     const ended = closed(stream)
 
     stream.send(bytes('hello'))
     await connection.close()
     await ended
 
-    expect(connection.status).to.not.equal('open')
-    expect(replacedMethods(stream)).to.deep.equal([])
+    expect(connection.status).not.toBe('open')
+    expect(replacedMethods(stream)).toEqual([])
   })
 })

@@ -73,8 +73,8 @@ describe.each(SOCKET_TRANSPORTS)('a payload that proposes another protocol over 
     }
 
     relay.release()
-    expect(await end).to.be.oneOf(['UnsupportedProtocolError', 'StreamClosedError'])
-    expect(commands).to.deep.equal([bytes('delete everything')])
+    expect(await end).toBeOneOf(['UnsupportedProtocolError', 'StreamClosedError'])
+    expect(commands).toEqual([bytes('delete everything')])
   })
 
   it('does not where the protocol is negotiated in full', async () => {
@@ -82,14 +82,14 @@ describe.each(SOCKET_TRANSPORTS)('a payload that proposes another protocol over 
 
     await expect(send()).rejects.toThrow(expect.objectContaining({ name: 'UnsupportedProtocolError' }))
     await turns()
-    expect(commands).to.deep.equal([])
+    expect(commands).toEqual([])
   })
 
   it('does not where it begins with a 0', async () => {
     const commands = await connect(transport)
 
-    expect(await send(concat([Uint8Array.of(0), PAYLOAD]))).to.be.oneOf(['UnsupportedProtocolError', 'StreamClosedError', 'StreamResetError'])
+    expect(await send(concat([Uint8Array.of(0), PAYLOAD]))).toBeOneOf(['UnsupportedProtocolError', 'StreamClosedError', 'StreamResetError'])
     await turns()
-    expect(commands).to.deep.equal([])
+    expect(commands).toEqual([])
   })
 })

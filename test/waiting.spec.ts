@@ -73,12 +73,12 @@ describe('an intercepted call that libp2p would not let wait', () => {
       times.push(performance.now())
     }
 
-    expect(results[0]).to.deep.equal(Array.from({ length: 36 }, () => 'opened'))
-    expect(results[0]).to.deep.equal(results[1])
+    expect(results[0]).toEqual(Array.from({ length: 36 }, () => 'opened'))
+    expect(results[0]).toEqual(results[1])
 
     // only the first one has waited for half a second
     const [from = 0, to = Infinity] = times
-    expect(to - from).to.be.below(1_900)
+    expect(to - from).toBeLessThan(1_900)
   })
 
   it('does not wait for handshakes that the peer does not answer either', async () => {
@@ -91,10 +91,10 @@ describe('an intercepted call that libp2p would not let wait', () => {
     const controller = new AbortController()
     const silent = Array.from({ length: 2 }, async () => outcome(connection.newStream(SILENT, { signal: controller.signal })))
 
-    expect(await outcome(connection.newStream('/unknown/1.0.0', { signal: AbortSignal.timeout(1_500) }))).to.equal('UnsupportedProtocolError')
+    expect(await outcome(connection.newStream('/unknown/1.0.0', { signal: AbortSignal.timeout(1_500) }))).toBe('UnsupportedProtocolError')
     controller.abort()
-    expect(await Promise.all(silent)).to.deep.equal(['AbortError', 'AbortError'])
-    expect(status()).to.deep.equal(NOTHING)
+    expect(await Promise.all(silent)).toEqual(['AbortError', 'AbortError'])
+    expect(status()).toStrictEqual(NOTHING)
   })
 
   it('waits as long as streams of its protocol are being closed', async () => {
@@ -118,7 +118,7 @@ describe('an intercepted call that libp2p would not let wait', () => {
     }
 
     await Promise.all(opening)
-    expect(paths.filter(type => type === 'stream-opener:optimistic')).to.have.length(4)
+    expect(paths.filter(type => type === 'stream-opener:optimistic')).toHaveLength(4)
   })
 })
 
@@ -142,8 +142,8 @@ describe('a peer that changes its mind', () => {
       await Promise.all([identified(dialer, listener), pushProtocols(back, [protocols[pushes++ % 2] ?? '', '/ipfs/id/push/1.0.0'])])
     }
 
-    expect(await calling).to.equal('QueueTimeoutError')
-    expect(pushes).to.be.above(1)
+    expect(await calling).toBe('QueueTimeoutError')
+    expect(pushes).toBeGreaterThan(1)
   })
 })
 
@@ -183,8 +183,8 @@ describe.each(SOCKET_TRANSPORTS)('whoever listens for progress over %s', transpo
    */
   async function nothingIsLeft (connection: Connection): Promise<void> {
     await vi.waitFor(() => {
-      expect(status()).to.deep.equal(NOTHING)
-      expect(connection.streams.filter(({ direction, protocol }) => direction === 'outbound' && protocol === ECHO)).to.deep.equal([])
+      expect(status()).toStrictEqual(NOTHING)
+      expect(connection.streams.filter(({ direction, protocol }) => direction === 'outbound' && protocol === ECHO)).toEqual([])
     })
   }
 
@@ -202,9 +202,9 @@ describe.each(SOCKET_TRANSPORTS)('whoever listens for progress over %s', transpo
       }
     })).rejects.toThrow('Not interested')
 
-    expect(seen).to.include(type)
+    expect(seen).toContain(type)
     await nothingIsLeft(connection)
-    expect(await exchange(await openFor('', connection, {}), bytes('hello'))).to.deep.equal(bytes('hello'))
+    expect(await exchange(await openFor('', connection, {}), bytes('hello'))).toEqual(bytes('hello'))
   })
 
   it.each(EVENTS)('may abort the call at %s, and nothing is left', async type => {
@@ -243,8 +243,8 @@ describe.each(SOCKET_TRANSPORTS)('whoever listens for progress over %s', transpo
           void act(connection)
         }
       }
-    }))).to.equal(name)
-    expect(status()).to.include({ negotiating: 0, queued: 0 })
+    }))).toBe(name)
+    expect(status()).toMatchObject({ negotiating: 0, queued: 0 })
   })
 
   it('gives up its place in the queue at once when it throws', async () => {
@@ -259,12 +259,12 @@ describe.each(SOCKET_TRANSPORTS)('whoever listens for progress over %s', transpo
           }
         }
       })).rejects.toThrow('Not interested')
-      expect(status()).to.include({ queued: 0 })
+      expect(status()).toMatchObject({ queued: 0 })
     }
 
     const waiting = dialer.services.streamOpener.newStreamOn(connection, ECHO)
     await exchange(first, bytes('hello'))
-    expect(await exchange(await waiting, bytes('hello'))).to.deep.equal(bytes('hello'))
+    expect(await exchange(await waiting, bytes('hello'))).toEqual(bytes('hello'))
   })
 })
 
@@ -292,11 +292,11 @@ describe('a muxer that has no more streams to give', () => {
     await Promise.all(Array.from({ length: 300 }, async (_, i) => {
       const stream = await dialer.services.streamOpener.newStreamOn(connection, PROTOCOLS[i % 10] ?? '')
       most = Math.max(most, connection.streams.filter(({ direction }) => direction === 'outbound').length)
-      expect(await exchange(stream, bytes(`${i}`))).to.deep.equal(bytes(`${i}`))
+      expect(await exchange(stream, bytes(`${i}`))).toEqual(bytes(`${i}`))
     }))
 
-    expect(most).to.equal(MAX)
-    expect(status()).to.deep.equal(NOTHING)
+    expect(most).toBe(MAX)
+    expect(status()).toStrictEqual(NOTHING)
   })
 
   it('has one more when one is closed, of those of others too', async () => {
@@ -309,13 +309,13 @@ describe('a muxer that has no more streams to give', () => {
     })
 
     await turn()
-    expect(status()).to.include({ queued: 3 })
+    expect(status()).toMatchObject({ queued: 3 })
 
     for (let i = 0; i < 3; i++) {
       streams[i]?.abort(new Error('Enough'))
       await Promise.race(opening.slice(i))
       await turn()
-      expect(opened).to.deep.equal(Array.from({ length: i + 1 }, (_, j) => j))
+      expect(opened).toEqual(Array.from({ length: i + 1 }, (_, j) => j))
     }
   })
 
@@ -327,7 +327,7 @@ describe('a muxer that has no more streams to give', () => {
       name: 'QueueTimeoutError',
       message: 'The connection has as many streams as its muxer allows, and none was closed within 50ms - close those that are not needed any more, or raise maxOutboundStreams of the muxer, if the peer accepts more'
     }))
-    expect(status()).to.deep.equal(NOTHING)
+    expect(status()).toStrictEqual(NOTHING)
   })
 
   it('refuses at once what is not to wait, and what is intercepted, with the error of stock', async () => {
@@ -360,11 +360,11 @@ describe('a muxer that has no more streams to give', () => {
     }
 
     await turn()
-    expect(status()).to.deep.equal({ open: 1_000, negotiating: 0, queued: 100 })
+    expect(status()).toStrictEqual({ open: 1_000, negotiating: 0, queued: 100 })
     const ended = streams.map(closed)
     streams.splice(0, 100).forEach(stream => { stream.abort(new Error('Enough')) })
     await Promise.all(ended.slice(0, 100))
     await Promise.all(calls)
-    expect(status()).to.deep.equal({ open: 1_000, negotiating: 0, queued: 0 })
+    expect(status()).toStrictEqual({ open: 1_000, negotiating: 0, queued: 0 })
   })
 })

@@ -17,6 +17,20 @@ export interface BarsInit extends FacetInit {
   y: string
 
   /**
+   * The label that says which colour a bar has
+   *
+   * @default y
+   */
+  colour?: string
+
+  /**
+   * Where the scale ends, the same for all charts
+   *
+   * @default a little behind the longest bar of each
+   */
+  to?: number
+
+  /**
    * Of each chart, in pixels
    */
   width: number
@@ -36,9 +50,10 @@ export interface BarsInit extends FacetInit {
 /**
  * Horizontal bars with the middle half of the samples, and the median behind them
  */
-export function bars ({ x, y, width, digits = 0, p99 = false, ...init }: BarsInit): TopLevelSpec {
-  const names = [...new Set(init.rows.map(row => String(row[y])))]
-  const at = (field: string): object => ({ field, type: 'quantitative', title: x, scale: { zero: true, nice: false }, axis: { tickCount: 4 } })
+export function bars ({ x, y, colour = y, to, width, digits = 0, p99 = false, ...init }: BarsInit): TopLevelSpec {
+  const valuesOf = (label: string): string[] => [...new Set(init.rows.map(row => String(row[label])))]
+  const colours = valuesOf(colour)
+  const at = (field: string): object => ({ field, type: 'quantitative', title: x, scale: { zero: true, nice: false, ...(to == null ? {} : { domain: [0, to] }) }, axis: { tickCount: 4 } })
 
   const label = (row: Row): string => (p99 ? [row.median, row.p99] : [row.median]).map(value => number(value, digits)).join(', ')
   const rows = init.rows.map(row => ({ ...row, label: label(row) }))
@@ -46,13 +61,13 @@ export function bars ({ x, y, width, digits = 0, p99 = false, ...init }: BarsIni
   return faceted({ ...init, rows }, {
     width,
     height: { step: 20 },
-    encoding: { y: { field: y, type: 'nominal', sort: names, title: null, axis: { ticks: false, domain: false } } },
+    encoding: { y: { field: y, type: 'nominal', sort: valuesOf(y), title: null, axis: { ticks: false, domain: false } } },
     layer: [
       {
         mark: { type: 'bar', height: { band: 0.7 } },
         encoding: {
           x: at('median'),
-          color: { field: y, type: 'nominal', legend: null, scale: { domain: names, range: names.map(name => COLOURS[name] ?? COLOURS.newStream) } }
+          color: { field: colour, type: 'nominal', legend: null, scale: { domain: colours, range: colours.map(name => COLOURS[name] ?? COLOURS.newStream) } }
         }
       },
       { mark: { type: 'rule', color: INTERVAL, strokeWidth: 2 }, encoding: { x: at('low'), x2: { field: 'high' } } },

@@ -1,3 +1,5 @@
+import { GO_QUIC, GO_TCP, NEW_STREAM } from '../parts/bulk/go.ts'
+import { BOTH_ENDS, PLAIN } from '../parts/bulk/ways.ts'
 import { bars } from './bars.ts'
 import { lines } from './lines.ts'
 import { rowsOf } from './rows.ts'
@@ -15,9 +17,49 @@ export interface Chart {
   spec(result: ScenarioResult): TopLevelSpec
 }
 
+/**
+ * What an application can have, what it has with this package, and what there is to be had.
+ * What was not measured, as go-libp2p where it is not built, has no row.
+ */
+const BULK = [
+  { name: 'TCP + noise, stock', path: 'TCP + noise', way: PLAIN.name },
+  { name: 'TCP + @libp2p/tls, stock', path: 'TCP + tls', way: PLAIN.name },
+  { name: 'TCP + tls of this package', path: 'TCP + tls on the socket', way: BOTH_ENDS.name },
+  { name: 'node:tls, without libp2p', path: 'bare socket', way: 'node:tls' },
+  { name: GO_TCP, path: GO_TCP, way: NEW_STREAM },
+  { name: 'QUIC, stock', path: 'QUIC', way: PLAIN.name },
+  { name: 'QUIC of this package', path: 'QUIC, reads mended', way: BOTH_ENDS.name },
+  { name: GO_QUIC, path: GO_QUIC, way: NEW_STREAM }
+]
+
 const inMs = (name: string): string => `${name}, ms`
 
+/**
+ * How people know the ways in which streams are opened
+ */
+const MOMENTS: Record<string, string> = {
+  stock: 'dialProtocol',
+  optimistic: 'newStream',
+  early: 'straight after a dial',
+  resumed: 'after a reconnect, resume'
+}
+
 export const CHARTS: Chart[] = [
+  {
+    name: 'one-round-trip',
+    scenario: 'round-trips',
+    title: 'Round trips from opening a stream to the first byte of the answer',
+    spec: result => bars({
+      rows: rowsOf(result, { figure: 'time to the first byte', where: labels => labels['round trip, ms'] === 50 && String(labels['opened by']) in MOMENTS, scale: () => 1 / 50 })
+        .map(row => ({ ...row, moment: MOMENTS[String(row['opened by'])] ?? '', path: `${row.transport}, ${row.listener === 'go' ? 'go-libp2p' : 'js-libp2p'} listener` })),
+      x: 'round trips of 50 ms',
+      y: 'path',
+      column: 'moment',
+      to: 2.2,
+      width: 190,
+      digits: 2
+    })
+  },
   {
     name: 'round-trips',
     scenario: 'round-trips',
@@ -126,15 +168,16 @@ export const CHARTS: Chart[] = [
   {
     name: 'bulk',
     scenario: 'bulk',
-    title: 'Bulk data on one stream to another process, on loopback',
+    title: 'Bulk data on one stream to another process, on loopback, 64 KiB at a time',
     spec: result => bars({
-      rows: rowsOf(result, { figure: 'throughput', where: ({ path, streams }) => streams === 1 && path !== 'QUIC, a single stream' })
-        .map(row => ({ ...row, source: row['source, KiB'] === 64 ? 'chunks of 64 KiB' : 'chunks of 1 MiB' })),
+      rows: BULK.flatMap(({ name, path, way }) => rowsOf(result, {
+        figure: 'throughput',
+        where: labels => labels.path === path && labels.way === way && labels.streams === 1 && labels['source, KiB'] === 64
+      }).map(row => ({ ...row, name }))),
       x: 'MB/s',
-      y: 'way',
-      column: 'source',
-      row: 'path',
-      width: 240
+      y: 'name',
+      colour: 'way',
+      width: 480
     })
   },
   {

@@ -39,10 +39,11 @@ export const COLOURS: Record<string, string> = {
   heap: OURS,
   'stock, plain loop': STOCK,
   'stock, waits for drain': '#a5763a',
-  sendBulk: OURS,
-  'sendBulk, receiveBulk': OURS_TOO,
+  sendBulk: OURS_TOO,
+  'sendBulk, receiveBulk': OURS,
   'node:net': LIMIT,
-  'node:tls': LIMIT
+  'node:tls': LIMIT,
+  NewStream: '#a5763a'
 }
 
 export const CATEGORIES = ['#2f81f7', '#d4692a', '#2d9c5a', '#b86fd6', '#c9453f', '#198f9b', '#a5763a', '#76797f']

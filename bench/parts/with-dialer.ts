@@ -36,6 +36,6 @@ export async function dialIdentified (dialer: Dialer, addr: Multiaddr): Promise<
  * `dialProtocol` and the stream opener share it, what they do is then the only
  * difference.
  */
-export async function withConnection <T> (addr: Multiaddr, fn: (dialer: Dialer, connection: Connection) => Promise<T>, opener: StreamOpenerInit = {}): Promise<T> {
-  return withDialer(async dialer => fn(dialer, await dialIdentified(dialer, addr)), {}, opener)
+export async function withConnection <T> (addr: Multiaddr, fn: (dialer: Dialer, connection: Connection) => Promise<T>, opener: StreamOpenerInit = {}, node: NodeInit = {}): Promise<T> {
+  return withDialer(async dialer => fn(dialer, await dialIdentified(dialer, addr)), node, opener)
 }

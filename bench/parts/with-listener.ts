@@ -6,9 +6,10 @@ import type { Transport } from './transports.ts'
 import type { Multiaddr } from '@multiformats/multiaddr'
 
 /**
- * `stock` is a listener that does not have this package, `guarded` is one that does
+ * `stock` is a listener that does not have this package, `guarded` is one that does, and
+ * `tls` one that has its TLS and nothing else of it
  */
-export type ListenerKind = 'stock' | 'guarded'
+export type ListenerKind = 'stock' | 'guarded' | 'tls'
 
 export function readAddresses (addresses: Addresses<string>): Addresses<Multiaddr> {
   return Object.fromEntries(ROUND_TRIPS.map(roundTrip => [roundTrip, multiaddr(addresses[roundTrip])])) as Addresses<Multiaddr>

@@ -1,23 +1,15 @@
-import { multiaddr } from '@multiformats/multiaddr'
-import { transportOf } from '../../src/index.ts'
-import { askStatus, Lane, MAX_STREAMS } from '../parts/bulk/lane.ts'
-import { cellsOf, KIB_64, measureCells, printCells } from '../parts/bulk/matrix.ts'
+import { withGoCells } from '../parts/bulk/go.ts'
+import { askStatus, Lane } from '../parts/bulk/lane.ts'
+import { addressOf } from '../parts/bulk/listener.ts'
+import { KIB_64, laneCells, measureCells, MIB, printCells, socketCells } from '../parts/bulk/matrix.ts'
 import { PATHS } from '../parts/bulk/paths.ts'
-import { PLAIN, SEND_BULK, WAITING } from '../parts/bulk/ways.ts'
+import { printRemark, targetsOf } from '../parts/bulk/targets.ts'
+import { BOTH_ENDS, PLAIN, SEND_BULK, WAITING } from '../parts/bulk/ways.ts'
 import { print } from '../parts/print.ts'
-import { ratioOf } from '../parts/statistics.ts'
 import { withChild } from '../parts/with-child.ts'
-import type { Cell, Matrix, Measured } from '../parts/bulk/matrix.ts'
-import type { Way } from '../parts/bulk/ways.ts'
+import type { Endpoints } from '../parts/bulk/listener.ts'
+import type { Cell, CellsInit, Measured, Sockets } from '../parts/bulk/matrix.ts'
 import type { Scenario, ScenarioInit } from '../parts/scenario.ts'
-import type { Target } from '../parts/targets.ts'
-
-const MIB = 1024 * 1024
-
-/**
- * In bytes. The last one is what the CPU time is shown for.
- */
-const CHUNKS = [MIB, KIB_64]
 
 /**
  * How much of a sample it takes until the code is compiled
@@ -25,127 +17,96 @@ const CHUNKS = [MIB, KIB_64]
 const WARM_UP = 0.1
 
 /**
- * How many streams the session over QUIC has
+ * Of each path, the least that the targets are about
  */
-const SESSION = 4
+const QUICK = 0.2
 
-const BASE = 'QUIC, a single stream'
+const SEVERAL = 4
+
+const HOST = '127.0.0.1'
 
 interface Group {
-  streams: number
+  name: string
   rounds: number
 
-  /**
-   * How much of what a path usually takes is sent for a sample
-   */
-  scale(path: string): number
+  cells(init: Pick<CellsInit, 'scale' | 'listenerCpu'>): Cell[]
 }
 
 /**
- * What the targets are about is sampled the most, and what takes long the least. Several
- * streams over QUIC are faster than one.
+ * What no target and no chart needs is left out: the whole should take less than five
+ * minutes
  */
-function groupsOf (quick: boolean): Group[] {
-  const several = (path: string): number => path === 'QUIC' ? 1.2 : 0.45
+function groupsOf (lanes: Lane[], sockets: Sockets, go: Cell[]): Group[] {
+  const connections = ['shared' as const]
+  const tls = { ...sockets, ports: { 'node:tls': sockets.ports['node:tls'] } }
 
-  return quick
-    ? [1, SESSION, MAX_STREAMS].map(streams => ({ streams, rounds: 2, scale: path => path === 'QUIC' ? 0.6 : 0.2 }))
-    : [
-        { streams: 1, rounds: 4, scale: () => 1 },
-        { streams: SESSION, rounds: 3, scale: several },
-        { streams: MAX_STREAMS, rounds: 1, scale: several }
+  return [
+    {
+      name: '1 stream',
+      rounds: 8,
+      cells: init => [
+        ...laneCells(lanes, { ...init, streams: 1, connections, ways: [PLAIN, WAITING, BOTH_ENDS], chunks: [MIB, KIB_64] }),
+        ...laneCells(lanes, { ...init, streams: 1, connections, ways: [SEND_BULK], chunks: [KIB_64] }),
+        ...socketCells(sockets, { ...init, streams: 1, chunks: [KIB_64] }),
+        ...go
       ]
+    },
+    {
+      name: `${SEVERAL} streams at once, on one connection`,
+      rounds: 5,
+      cells: init => [
+        ...laneCells(lanes, { ...init, streams: SEVERAL, connections, ways: [PLAIN, WAITING, BOTH_ENDS], chunks: [KIB_64] }),
+        ...socketCells(tls, { ...init, streams: SEVERAL, chunks: [KIB_64] })
+      ]
+    }
+  ]
 }
 
-/**
- * What a session over QUIC is compared with has to be measured beside it
- */
-function singleStreams (matrix: Matrix): Cell[] {
-  return cellsOf({ ...matrix, streams: 1, scale: path => matrix.scale(path) / 2 })
-    .filter(({ path, way }) => path === 'QUIC' && (way === PLAIN.name || way === WAITING.name))
-    .map(cell => ({ ...cell, path: BASE }))
-}
+async function measureGroups (lanes: Lane[], sockets: Sockets, listenerCpu: CellsInit['listenerCpu'], { quick, recorder }: ScenarioInit): Promise<Measured[]> {
+  return withGoCells(quick ? QUICK : 1, async go => {
+    const all: Measured[] = []
 
-async function measure (addrs: string[], { quick, recorder }: ScenarioInit): Promise<Measured[]> {
-  const lanes: Lane[] = []
-  const all: Measured[] = []
+    for (const { name, rounds, cells } of groupsOf(lanes, sockets, go)) {
+      print(`measuring ${name} ...`)
+      await measureCells(cells({ scale: () => WARM_UP, listenerCpu }), { warmUp: 1, rounds: 0 })
 
-  try {
-    for (const path of PATHS) {
-      const addr = addrs.map(addr => multiaddr(addr)).find(addr => transportOf(addr) === path.transport)
-
-      if (addr != null) {
-        lanes.push(await Lane.open(path, addr))
-      }
-    }
-
-    const [control] = lanes
-
-    if (control == null) {
-      throw new Error('The listener has no address')
-    }
-
-    const { ports } = await askStatus(control.connection)
-    const sockets = { host: '127.0.0.1', ports: { 'node:net': ports.ip4['node:net'], 'node:tls': ports.ip4['node:tls'] } }
-
-    const listenerCpu = async (): Promise<number> => (await askStatus(control.connection)).cpu
-
-    for (const { streams, rounds, scale } of groupsOf(quick)) {
-      print(`measuring ${streams === 1 ? '1 stream' : `${streams} streams at once`} ...`)
-      await Promise.all(lanes.map(async lane => lane.prepare(streams === 1 ? 'shared' : 'per-stream', streams)))
-
-      const matrix: Matrix = { lanes, sockets, streams, chunks: CHUNKS, scale }
-
-      if (streams === 1) {
-        await measureCells(cellsOf({ ...matrix, scale: () => WARM_UP }), listenerCpu, { warmUp: 1, rounds: 0 })
-      }
-
-      const cells = [...cellsOf(matrix), ...(streams === SESSION ? singleStreams(matrix) : [])]
-      const measured = await measureCells(cells, listenerCpu, { warmUp: 0, rounds })
+      const measured = await measureCells(cells({ scale: () => quick ? QUICK : 1, listenerCpu }), { warmUp: 0, rounds: quick ? 3 : rounds })
 
       printCells(measured, recorder)
       all.push(...measured)
     }
 
     return all
+  })
+}
+
+async function measure (endpoints: Endpoints, init: ScenarioInit): Promise<Measured[]> {
+  const lanes: Lane[] = []
+
+  try {
+    for (const path of PATHS) {
+      lanes.push(await Lane.open(path, addressOf(path, `/ip4/${HOST}`, endpoints)))
+    }
+
+    const [{ connection }] = lanes as [Lane]
+    const { ip4 } = endpoints.ports
+    const sockets = { host: HOST, ports: { 'node:net': ip4['node:net'], 'node:tls': ip4['node:tls'] } }
+
+    return await measureGroups(lanes, sockets, async () => (await askStatus(connection)).cpu, init)
   } finally {
     await Promise.all(lanes.map(async lane => lane.close()))
   }
 }
 
-function targetsOf (measured: Measured[]): Target[] {
-  const rates = (path: string, way: Way, { streams = 1, chunk = KIB_64 } = {}): number[] => {
-    const cell = measured.find(cell => cell.path === path && cell.way === way.name && cell.streams === streams && cell.chunk === chunk)
-
-    return cell?.samples.map(({ rate }) => rate) ?? []
-  }
-
-  return [
-    ...[PLAIN, WAITING].flatMap(stock => [
-      ...['TCP + noise', 'TCP + tls'].map((path): Target => ({
-        name: `MB/s of sendBulk / ${stock.name}, 64 KiB source, over ${path}`,
-        value: ratioOf(rates(path, SEND_BULK), rates(path, stock)),
-        atLeast: 1.6
-      })),
-      {
-        name: `MB/s of sendBulk on ${SESSION} streams of a session / ${stock.name} on one, 64 KiB source, over QUIC`,
-        value: ratioOf(rates('QUIC', SEND_BULK, { streams: SESSION }), rates(BASE, stock)),
-        atLeast: 2
-      }
-    ]),
-    ...PATHS.map(({ name }): Target => ({
-      name: `MB/s of sendBulk, 64 KiB source / ${WAITING.name}, 1 MiB source, over ${name}`,
-      value: ratioOf(rates(name, SEND_BULK), rates(name, WAITING, { chunk: MIB })),
-      atLeast: 0.9
-    }))
-  ]
-}
-
 export const bulk: Scenario = {
   name: 'bulk',
-  about: 'Bulk data from one process to another, beside what libp2p and bare sockets do, on loopback',
+  about: 'Bulk data from one process to another, beside what libp2p, bare sockets and go-libp2p do, on loopback',
 
   async run (init) {
-    return withChild('./bulk/child.ts', [], async (addrs: string[]) => targetsOf(await measure(addrs, init)))
+    const measured = await withChild('./bulk/child.ts', [], async (endpoints: Endpoints) => measure(endpoints, init))
+
+    printRemark(measured)
+
+    return targetsOf(measured)
   }
 }

@@ -3,6 +3,7 @@ import { burst } from './burst.ts'
 import { firstStream } from './first-stream.ts'
 import { growth } from './growth.ts'
 import { halfClose } from './half-close.ts'
+import { handshakes } from './handshakes.ts'
 import { kadDht } from './kad-dht.ts'
 import { loss } from './loss.ts'
 import { profile } from './profile.ts'
@@ -29,6 +30,7 @@ export const SCENARIOS: Scenario[] = [
   growth,
   loss,
   stall,
+  handshakes,
   bulk,
   kadDht,
   soak

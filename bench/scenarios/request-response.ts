@@ -1,3 +1,4 @@
+import { besideNoise } from '../parts/beside-noise.ts'
 import { interleave } from '../parts/interleave.ts'
 import { print } from '../parts/print.ts'
 import { request, REQUEST_RESPONSE } from '../parts/request-response.ts'
@@ -21,6 +22,12 @@ const PATHS: Array<{ roundTrip: RoundTrip, size: number, rounds: number }> = [
   { roundTrip: 50, size: 1, rounds: 15 },
   { roundTrip: 0, size: 5, rounds: 20 }
 ]
+
+/**
+ * How many times as many a sample has that is about the encrypter, which is little of a
+ * request
+ */
+const BESIDE_NOISE = 20
 
 /**
  * - `stock`: `dialProtocol`
@@ -82,6 +89,21 @@ export const requestResponse: Scenario = {
           }
         }
       }, 'guarded'))
+    }
+
+    for (const { roundTrip, size, rounds } of PATHS.filter(({ roundTrip }) => roundTrip === 0)) {
+      targets.push(...await besideNoise({
+        name: 'a request and its answer',
+        roundTrip,
+        recorder,
+        warmUp: 10,
+        rounds: quick ? 4 : rounds,
+        block: async ({ services }, connection) => perOperation(size * BESIDE_NOISE, async () => {
+          for (let i = 0; i < size * BESIDE_NOISE; i++) {
+            await request(await services.streamOpener.newStreamOn(connection, REQUEST_RESPONSE))
+          }
+        })
+      }))
     }
 
     printTable(['transport', 'way', 'link, ms', 'ms to the end', 'to stock', 'CPU per request, us'], rows)

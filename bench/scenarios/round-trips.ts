@@ -1,6 +1,7 @@
 import { ECHO } from '../../test/support/streams.ts'
 import { PROTOCOLS } from '../../test/support/peer-protocols.ts'
 import { timeExchange } from '../../test/support/exchange.ts'
+import { besideNoise } from '../parts/beside-noise.ts'
 import { measureGo } from '../parts/go-dialer.ts'
 import { withGoPeer } from '../parts/go-peer.ts'
 import { interleave } from '../parts/interleave.ts'
@@ -9,6 +10,7 @@ import { print } from '../parts/print.ts'
 import { ROUND_TRIPS } from '../parts/round-trips.ts'
 import { ratioOf } from '../parts/statistics.ts'
 import { number, printTable, spread } from '../parts/table.ts'
+import { perOperation } from '../parts/throughput.ts'
 import { ALL_TRANSPORTS } from '../parts/transports.ts'
 import { WAYS, withWays } from '../parts/ways.ts'
 import { withConnection } from '../parts/with-dialer.ts'
@@ -113,6 +115,17 @@ export const roundTrips: Scenario = {
       await withListener(transport, async addresses => measure(transport, 'js', ECHO, addresses))
       await withGoPeer(transport, async addresses => measure(transport, 'go', PROTOCOLS.echo, addresses))
     }
+
+    targets.push(...await besideNoise({
+      name: 'an open, an echo and a close',
+      roundTrip: 50,
+      recorder,
+      warmUp: 4,
+      rounds: quick ? 4 : 15,
+      block: async (dialer, connection) => perOperation(1, async () => {
+        await timeExchange(openersOf(dialer, connection, ECHO).newStream)
+      })
+    }))
 
     printTable(['transport, listener', 'opened by', 'link, ms', 'ms to the first byte', 'round trips'], rows)
 

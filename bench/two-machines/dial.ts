@@ -4,48 +4,26 @@
 import { multiaddr } from '@multiformats/multiaddr'
 import { transportOf } from '../../src/index.ts'
 import { askStatus, Lane, MAX_STREAMS } from '../parts/bulk/lane.ts'
-import { familyOf } from '../parts/bulk/listener.ts'
-import { cellsOf, KIB_64, measureCells, printCells } from '../parts/bulk/matrix.ts'
+import { addressOf, familyOf } from '../parts/bulk/listener.ts'
+import { KIB_64, laneCells, measureCells, MIB, printCells, socketCells } from '../parts/bulk/matrix.ts'
 import { PATHS, SOCKET_AMOUNT, SOCKETS } from '../parts/bulk/paths.ts'
 import { transfer } from '../parts/bulk/pipe.ts'
 import { openSocket } from '../parts/bulk/sockets.ts'
-import { BOTH_ENDS } from '../parts/bulk/ways.ts'
+import { BOTH_ENDS, WAYS } from '../parts/bulk/ways.ts'
 import { print } from '../parts/print.ts'
 import { number } from '../parts/table.ts'
 import { recommend } from './recommend.ts'
 import type { Status } from '../parts/bulk/listener.ts'
 import type { Measured, Sockets } from '../parts/bulk/matrix.ts'
-import type { Path } from '../parts/bulk/paths.ts'
 import type { Pipe } from '../parts/bulk/pipe.ts'
 import type { Scenario, ScenarioInit } from '../parts/scenario.ts'
 import type { Multiaddr } from '@multiformats/multiaddr'
-
-const MIB = 1024 * 1024
 
 /**
  * How long one sample should take, in s, however slow the path is
  */
 const SECONDS = 0.5
 const QUICK_SECONDS = 0.25
-
-/**
- * What the host of the address is known to answer on, as it says itself. The address
- * that was given is one that can be reached, those that the listener knows of may
- * not be.
- */
-function addressFor ({ transport }: Path, given: Multiaddr, { ports }: Status): Multiaddr {
-  const [host] = given.getComponents()
-  const peer = given.getComponents().findLast(({ name }) => name === 'p2p')
-  const port = ports[familyOf(given)][transport]
-
-  if (port == null) {
-    throw new Error('The listener does not have it')
-  }
-
-  const path = { tcp: `tcp/${port}`, quic: `udp/${port}/quic-v1`, ws: `tcp/${port}/ws` }[transport]
-
-  return multiaddr(`/${host?.name}/${host?.value}/${path}${peer == null ? '' : `/p2p/${peer.value}`}`)
-}
 
 function why (err: any): string {
   if (err.name === 'TimeoutError') {
@@ -61,7 +39,8 @@ function why (err: any): string {
  * The path that the address is on, and what the listener says
  */
 async function reach (addr: Multiaddr): Promise<{ lane: Lane, status: Status }> {
-  const path = PATHS.find(({ transport }) => transport === transportOf(addr))
+  // the listener prints the addresses of its stock node
+  const path = PATHS.find(({ transport, node }) => transport === transportOf(addr) && node === 'stock')
 
   if (path == null) {
     throw new Error('It is not an address of TCP, QUIC or WebSockets')
@@ -80,10 +59,13 @@ async function reach (addr: Multiaddr): Promise<{ lane: Lane, status: Status }> 
 
 async function reachOthers (given: Multiaddr, first: Lane, status: Status): Promise<Lane[]> {
   const lanes: Lane[] = []
+  const [host] = given.getComponents()
 
   for (const path of PATHS) {
     try {
-      lanes.push(path === first.path ? first : await Lane.open(path, addressFor(path, given, status)))
+      // the address that was given is one that can be reached, those that the listener
+      // knows of may not be
+      lanes.push(path === first.path ? first : await Lane.open(path, addressOf(path, `/${host?.name}/${host?.value}`, status)))
     } catch (err) {
       print(`${path.name} can not be reached and is left out: ${why(err)}`)
     }
@@ -162,13 +144,18 @@ async function measure (lanes: Lane[], sockets: Sockets, { quick, recorder }: Sc
   const [control] = lanes
   const amounts = await scales(lanes, sockets, quick ? QUICK_SECONDS : SECONDS)
   const all: Measured[] = []
+  const listenerCpu = async (): Promise<number> => control == null ? 0 : (await askStatus(control.connection)).cpu
 
   for (const streams of [1, 4, MAX_STREAMS]) {
     print(`measuring ${streams === 1 ? '1 stream' : `${streams} streams at once`} ...`)
     await Promise.all(lanes.map(async lane => lane.prepare(streams === 1 ? 'shared' : 'per-stream', streams)))
 
-    const cells = cellsOf({ lanes, sockets, streams, chunks: [KIB_64], scale: path => amounts.get(path) ?? 1 })
-    const measured = await measureCells(cells, async () => control == null ? 0 : (await askStatus(control.connection)).cpu, { warmUp: quick ? 0 : 1, rounds: quick ? 1 : 3 })
+    const cells = { streams, chunks: [KIB_64], scale: (path: string) => amounts.get(path) ?? 1, listenerCpu }
+    const measured = await measureCells([
+      // a single stream has a connection of its own either way
+      ...laneCells(lanes, { ...cells, ways: WAYS, connections: streams === 1 ? ['shared'] : ['shared', 'per-stream'] }),
+      ...socketCells(sockets, cells)
+    ], { warmUp: quick ? 0 : 1, rounds: quick ? 1 : 3 })
 
     printCells(measured, recorder)
     all.push(...measured)

@@ -3,12 +3,14 @@
  */
 import { once } from 'node:events'
 import { networkInterfaces } from 'node:os'
-import { startBulkListener } from '../parts/bulk/listener.ts'
+import { addressOf, startBulkListener } from '../parts/bulk/listener.ts'
+import { PATHS, SOCKETS } from '../parts/bulk/paths.ts'
 import { print } from '../parts/print.ts'
-import type { BulkListener } from '../parts/bulk/listener.ts'
+import type { BulkListener, Family, Ports } from '../parts/bulk/listener.ts'
+import type { Path } from '../parts/bulk/paths.ts'
 
 interface Host {
-  family: 'ip4' | 'ip6'
+  family: Family
   address: string
 }
 
@@ -24,21 +26,20 @@ function hosts (): Host[] {
     .sort((a, b) => a.family.localeCompare(b.family))
 }
 
-function addressesOf ({ node, ports }: BulkListener, { family, address }: Host): string[] {
-  const { tcp, quic, ws } = ports[family]
-  const paths = [
-    tcp == null ? [] : `tcp/${tcp}`,
-    quic == null ? [] : `udp/${quic}/quic-v1`,
-    ws == null ? [] : `tcp/${ws}/ws`
-  ].flat()
+/**
+ * Those of the stock node, it says where the rest is
+ */
+function addressesOf (listener: BulkListener, { family, address }: Host): string[] {
+  const paths = PATHS.filter(({ name, node }) => node === 'stock' && listener.ports[family][name] != null)
 
-  return paths.map(path => `/${family}/${address}/${path}/p2p/${node.peerId}`)
+  return [...new Set(paths.map(path => addressOf(path, `/${family}/${address}`, listener).toString()))]
 }
 
-function printPorts ({ ports }: BulkListener): void {
-  const { tcp, quic, ws, ...sockets } = ports.ip4
+function printPorts ({ ports: { ip4 } }: BulkListener): void {
+  const list = (names: Array<keyof Ports>): string => [...new Set(names.map(name => ip4[name]))].join(', ')
+  const isUdp = ({ transport }: Path): boolean => transport === 'quic'
 
-  print(`A firewall has to let through TCP ${[tcp, ws, sockets['node:net'], sockets['node:tls']].join(', ')} and UDP ${quic}. What it does not is left out.`)
+  print(`A firewall has to let through TCP ${list([...PATHS.filter(path => !isUdp(path)).map(({ name }) => name), ...SOCKETS])} and UDP ${list(PATHS.filter(isUdp).map(({ name }) => name))}. What it does not is left out.`)
 }
 
 export async function listen (port: string | undefined): Promise<void> {

@@ -43,7 +43,7 @@ export function recommend (measured: Measured[], paths: Path[]): void {
     return
   }
 
-  print('\nThe best of each transport, with sendBulk here and receiveBulk there:')
+  print('\nThe best of each path, with sendBulk here and receiveBulk there:')
 
   for (const { name } of paths) {
     const ofPath = best(candidates.filter(({ path }) => path === name))
@@ -58,8 +58,8 @@ export function recommend (measured: Measured[], paths: Path[]): void {
   print(`\nFor bulk data on this path, in this direction: ${describe(choice)}`)
   print(`  openBulkSession(peer, protocol, { transport: '${path.transport}'${perStream} })`)
 
-  if (path.name === 'TCP + tls') {
-    print('  with tls() from @libp2p/tls before noise() in the connectionEncrypters of the dialer')
+  if (path.needs != null) {
+    print(`  with ${path.needs}`)
   }
 
   print(`Less than ${number((1 - GOOD_ENOUGH) * 100)}% slower counts as equal, then fewer connections and streams are better`)

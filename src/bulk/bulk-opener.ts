@@ -5,7 +5,7 @@ import { AbortError, NotStartedError, setMaxListeners } from '@libp2p/interface'
 import { AddressDials } from './dial/address-dials.ts'
 import { readTarget } from './dial/addresses.ts'
 import { Connector } from './dial/connector.ts'
-import { endWith } from '../compat/quic-lost-streams.ts'
+import { endWith } from '../compat/quic/lost-streams.ts'
 import { turnsOutLost } from './lost-connection.ts'
 import { ReferenceCounts } from './dial/reference-counts.ts'
 import { readBulkOptions, readSessionOptions } from './options.ts'
@@ -184,7 +184,9 @@ export class BulkOpener implements BulkStreams, Startable {
       this.#references.retainFor(stream, connection)
     }
 
-    return { stream, connection, transport, fellBack, reason }
+    const { encryption, multiplexer } = connection
+
+    return { stream, connection, transport, encryption, multiplexer, fellBack, reason }
   }
 
   async #whileStarted <T> (signal: AbortSignal | undefined, fn: (signal: AbortSignal) => Promise<T>): Promise<T> {

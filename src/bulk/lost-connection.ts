@@ -1,6 +1,6 @@
 /**
  * Whether it was the connection that was lost. Over QUIC its streams get to know of it
- * before the connection does, see compat/quic-resets.ts.
+ * before the connection does, see compat/quic/resets.ts.
  */
 import delay from 'delay'
 import { isBeforeFirstByte } from '../outbound-stream.ts'

@@ -128,6 +128,18 @@ export interface BulkStream {
   transport: TransportName
 
   /**
+   * What encrypts the connection, by its protocol, as in libp2p's `Connection`:
+   * `/noise`, `/tls/1.0.0`, or `native` where the transport does it
+   */
+  encryption?: string
+
+  /**
+   * What the streams of the connection share it with, in the same way: `/yamux/1.0.0`,
+   * or `quic`
+   */
+  multiplexer?: string
+
+  /**
    * Whether it is another transport than those that were asked for, or outside of
    * the scope
    */
@@ -207,6 +219,16 @@ export interface BulkSession {
    * What carries the session now, or did last
    */
   readonly transport: TransportName
+
+  /**
+   * What encrypts its connections, as of a stream
+   */
+  readonly encryption?: string
+
+  /**
+   * What its streams share a connection with, as of a stream
+   */
+  readonly multiplexer?: string
 
   /**
    * The open connections that its streams are on

@@ -1,7 +1,7 @@
 /**
  * What upstream does: `stream.pause()` does not keep a peer from sending more than is
- * read, with any muxer. What it does instead is in yamux-reads.ts, quic-reads.ts and
- * paused-reads.ts. And what arrives while a stream is paused waits in the stream, one
+ * read, with any muxer. What it does instead is in yamux-reads.ts, quic/native-reads.ts
+ * and paused-reads.ts. And what arrives while a stream is paused waits in the stream, one
  * object for every byte if the peer wants it.
  *
  * So here it is what makes the peer wait that is held: the window updates of yamux, the
@@ -18,7 +18,8 @@
  * Until: the last of the three has gone.
  */
 import { PausedReads } from './paused-reads.ts'
-import { isQuicStream, QuicReads } from './quic-reads.ts'
+import { HeldByPause, heldByPause } from './quic/held-by-pause.ts'
+import { isStockStream, StockReads } from './quic/stock-reads.ts'
 import { isYamuxStream, YamuxReads } from './yamux-reads.ts'
 import type { ReadHold, ReadHoldInit } from './paused-reads.ts'
 import type { Stream } from '@libp2p/interface'
@@ -30,5 +31,9 @@ export function holdReads (stream: Stream, init: ReadHoldInit): ReadHold {
     return new YamuxReads(stream, init)
   }
 
-  return isQuicStream(stream) ? new QuicReads(stream, init) : new PausedReads(stream)
+  if (heldByPause.has(stream)) {
+    return new HeldByPause(stream)
+  }
+
+  return isStockStream(stream) ? new StockReads(stream, init) : new PausedReads(stream)
 }

@@ -14,6 +14,7 @@
  * Until: mplex, which is deprecated, has gone from js-libp2p.
  */
 import { StreamBufferError } from '@libp2p/interface'
+import { canReceive } from '../util/streams.ts'
 import type { Stream } from '@libp2p/interface'
 
 export interface ReadHold {
@@ -40,10 +41,6 @@ export interface ReadHoldInit {
    * end
    */
   onError(err: Error): void
-}
-
-export function canReceive (stream: Stream): boolean {
-  return stream.status === 'open' && stream.remoteWriteStatus === 'writable'
 }
 
 type PausableStream = Stream & { sendPause?(): void, sendResume?(): void }

@@ -28,10 +28,10 @@ import { encodeHandshake } from './multistream-select.ts'
 import { later } from '../util/next-turn.ts'
 import { HookedStream } from '../compat/muxed-stream.ts'
 import { closeStream } from '../compat/stream-close.ts'
-import { Selection } from './selection.ts'
 import type { Deadlines } from '../util/deadlines.ts'
 import type { HeldWritesInit } from './held-writes.ts'
 import type { HookableStream } from '../compat/muxed-stream.ts'
+import type { Selection } from './selection.ts'
 import type { AbortOptions, StreamCloseEvent } from '@libp2p/interface'
 
 /**
@@ -46,9 +46,9 @@ export interface OptimisticNegotiationInit {
   protocol: string
 
   /**
-   * Whether libp2p selects the protocol on the stream before it is used
+   * Where libp2p selects the protocol on the stream before it is used
    */
-  isSelected?: boolean
+  selection?: Selection
 
   /**
    * How long the handshake waits for the first write, in ms - until the next turn of the
@@ -128,7 +128,6 @@ export class OptimisticNegotiation {
   readonly #init: OptimisticNegotiationInit
   readonly #hooked: HookedStream
   readonly #held: HeldWrites
-  readonly #selection?: Selection
   #cancelFlush = (): void => {}
 
   constructor (stream: HookableStream, init: OptimisticNegotiationInit) {
@@ -156,11 +155,10 @@ export class OptimisticNegotiation {
 
     stream.addEventListener('close', this.#onClose, { once: true })
 
-    if (init.isSelected === true) {
-      this.#selection = new Selection(init.protocol)
-      this.#state = 'selecting'
-    } else {
+    if (init.selection == null) {
       this.#begin()
+    } else {
+      this.#state = 'selecting'
     }
   }
 
@@ -266,8 +264,10 @@ export class OptimisticNegotiation {
   }
 
   #send (data: Uint8Array | Uint8ArrayList): boolean {
-    if (this.#state === 'selecting' && this.#selection != null) {
-      return this.#select(this.#selection, data)
+    const { selection } = this.#init
+
+    if (this.#state === 'selecting' && selection != null) {
+      return this.#select(selection, data)
     }
 
     if (this.#stream.writeStatus === 'writable' && this.#held.holdsNext) {

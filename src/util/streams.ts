@@ -25,3 +25,10 @@ export function onceClosed (stream: Stream, fn: () => void): void {
     fn()
   }
 }
+
+/**
+ * Whether the peer may send more
+ */
+export function canReceive (stream: Stream): boolean {
+  return stream.status === 'open' && stream.remoteWriteStatus === 'writable'
+}

@@ -86,24 +86,24 @@ describe('a page that dials a stock listener in Node.js over WebSockets', () => 
     stream.send(bytes('request'))
     await commands.noted(listener.id, 'request')
 
-    expect(opened).to.include('stream-opener:optimistic')
-    expect(replacedMethods(stream)).to.not.have.length(0)
+    expect(opened).toContain('stream-opener:optimistic')
+    expect(replacedMethods(stream)).not.toHaveLength(0)
 
     await commands.release(listener.id)
 
-    expect(text(await exchange(stream, bytes('')))).to.equal('request')
-    expect(replacedMethods(stream)).to.deep.equal([])
+    expect(text(await exchange(stream, bytes('')))).toBe('request')
+    expect(replacedMethods(stream)).toEqual([])
   })
 
   it('sends the handshake by itself where nothing is written', async () => {
     const connection = await connect('stock')
     const stream = await page.services.streamOpener.newStreamOn(connection, IDENTIFY)
 
-    expect(replacedMethods(stream)).to.not.have.length(0)
+    expect(replacedMethods(stream)).not.toHaveLength(0)
 
     // the listener speaks first, but not before it has read the handshake
-    expect(text(await readAll(stream))).to.include(ECHO)
-    expect(replacedMethods(stream)).to.deep.equal([])
+    expect(text(await readAll(stream))).toContain(ECHO)
+    expect(replacedMethods(stream)).toEqual([])
 
     await stream.close()
   })
@@ -116,8 +116,8 @@ describe('a page that dials a stock listener in Node.js over WebSockets', () => 
       onProgress: evt => { opened.push(evt.type) }
     })
 
-    expect(opened).to.include('stream-opener:early')
-    expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+    expect(opened).toContain('stream-opener:early')
+    expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
   })
 
   it('gets 500 streams that were asked for at once, 32 at a time', async () => {
@@ -129,15 +129,15 @@ describe('a page that dials a stock listener in Node.js over WebSockets', () => 
       const stream = await streamOpener.newStreamOn(connection, ECHO)
       most = Math.max(most, streamOpener.status(connection.remotePeer).open)
 
-      expect(await exchange(stream, bytes(`request ${i}`))).to.deep.equal(bytes(`request ${i}`))
+      expect(await exchange(stream, bytes(`request ${i}`))).toEqual(bytes(`request ${i}`))
     })
 
-    expect(streamOpener.status(connection.remotePeer)).to.deep.include({ queued: 468 })
+    expect(streamOpener.status(connection.remotePeer)).toMatchObject({ queued: 468 })
 
     await Promise.all(exchanges)
 
-    expect(most).to.equal(32)
-    expect(streamOpener.status(connection.remotePeer)).to.deep.include({ open: 0, negotiating: 0, queued: 0 })
+    expect(most).toBe(32)
+    expect(streamOpener.status(connection.remotePeer)).toMatchObject({ open: 0, negotiating: 0, queued: 0 })
   })
 
   it('sends and receives 8 MiB of bulk data at the same time, all of it in order', async () => {
@@ -155,8 +155,8 @@ describe('a page that dials a stock listener in Node.js over WebSockets', () => 
       })()
     ])
 
-    expect(sent.bytes).to.equal(data.byteLength)
-    expect(equals(received.subarray(), data)).to.equal(true)
+    expect(sent.bytes).toBe(data.byteLength)
+    expect(equals(received.subarray(), data)).toBe(true)
   })
 
   it('finds in the status what is open and what the listener speaks', async () => {
@@ -164,9 +164,9 @@ describe('a page that dials a stock listener in Node.js over WebSockets', () => 
     const { streamOpener } = page.services
     const stream = await streamOpener.newStreamOn(connection, ECHO)
 
-    expect(streamOpener.status()).to.deep.equal([streamOpener.status(connection.remotePeer)])
-    expect(streamOpener.status(connection.remotePeer)).to.deep.include({ open: 1, negotiating: 0, queued: 0 })
-    expect(streamOpener.status(connection.remotePeer).protocols).to.include.members([ECHO, NOTES])
+    expect(streamOpener.status()).toStrictEqual([streamOpener.status(connection.remotePeer)])
+    expect(streamOpener.status(connection.remotePeer)).toMatchObject({ open: 1, negotiating: 0, queued: 0 })
+    expect(streamOpener.status(connection.remotePeer).protocols).toEqual(expect.arrayContaining([ECHO, NOTES]))
 
     await exchange(stream, bytes('hello'))
   })
@@ -181,7 +181,7 @@ describe('a page that dials a stock listener in Node.js over WebSockets', () => 
     await commands.noted(listener.id, 'request')
     await commands.release(listener.id)
 
-    expect(text(await exchange(stream, bytes('')))).to.equal('request')
+    expect(text(await exchange(stream, bytes('')))).toBe('request')
   })
 
   it('is told that the listener does not speak a protocol', async () => {
@@ -196,7 +196,7 @@ describe('a page that dials a stock listener in Node.js over WebSockets', () => 
     const close = closed(stream)
     stream.send(bytes('request'))
 
-    expect((await close).error).to.have.property('name', 'UnsupportedProtocolError')
+    expect((await close).error).toHaveProperty('name', 'UnsupportedProtocolError')
   })
 
   it('holds the end of a request back until the protocol is confirmed', async () => {
@@ -208,11 +208,11 @@ describe('a page that dials a stock listener in Node.js over WebSockets', () => 
     const answer = exchange(stream, bytes('request'))
     await commands.noted(listener.id, 'request')
 
-    expect(replacedMethods(stream)).to.include('sendCloseWrite')
+    expect(replacedMethods(stream)).toContain('sendCloseWrite')
 
     await commands.release(listener.id)
 
-    expect(text(await answer)).to.equal('request')
+    expect(text(await answer)).toBe('request')
   })
 })
 
@@ -227,7 +227,7 @@ describe('a page that dials a listener with a guard over WebSockets', () => {
     await commands.noted(listener.id, 'end of request')
     await commands.release(listener.id)
 
-    expect(text(await answer)).to.equal('request')
+    expect(text(await answer)).toBe('request')
   })
 
   it('answers what the listener opens to it, whose end comes in the first flight', async () => {
@@ -241,7 +241,7 @@ describe('a page that dials a listener with a guard over WebSockets', () => {
     })
 
     for (let i = 0; i < 100; i++) {
-      expect(await commands.ask(listener.id, `${page.peerId}`, NOTES, `request ${i}`)).to.equal(`request ${i}`)
+      expect(await commands.ask(listener.id, `${page.peerId}`, NOTES, `request ${i}`)).toBe(`request ${i}`)
     }
   })
 })

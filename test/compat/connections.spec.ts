@@ -2,12 +2,18 @@
  * What connections and dials of stock libp2p get wrong
  */
 import { execFile } from 'node:child_process'
-import { connect } from 'node:net'
-import { getCACertificates, setDefaultCACertificates } from 'node:tls'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
+import { TLSSocket, connect as connectTls, getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { fileURLToPath } from 'node:url'
+import { prometheusMetrics } from '@libp2p/prometheus-metrics'
+import { tls } from '@libp2p/tls'
 import { webSockets } from '@libp2p/websockets'
+import { Registry } from 'prom-client'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { isMuxerClosed } from '../../src/compat/closed-muxers.ts'
+import { isTcpConnection } from '../../src/compat/tls/tcp-socket.ts'
 import { transportOf } from '../../src/index.ts'
 import { encodeHandshake } from '../../src/negotiation/multistream-select.ts'
 import { until } from '../support/bulk-data.ts'
@@ -15,8 +21,11 @@ import { cert, key } from '../support/certificate.ts'
 import { addressOf, connectIdentified, createOpenerNode, createStockNode, stopNodes } from '../support/nodes.ts'
 import { createRelay } from '../support/relay.ts'
 import { createSilentListener } from '../support/site.ts'
+import { keptLog } from '../support/log.ts'
+import { createEncrypter, createIdentity, encrypt, tcpPair } from '../support/tcp-pair.ts'
 import { outcomeOf } from './settled.ts'
 import type { NodeInit, TransportName } from '../support/nodes.ts'
+import type { TcpPair } from '../support/tcp-pair.ts'
 import type { Connection, ConnectionEncrypter, Libp2p, Startable, Upgrader } from '@libp2p/interface'
 
 const HELD = '/held/1.0.0'
@@ -51,7 +60,7 @@ async function run (name: string): Promise<{ stdout: string, stderr: string, cod
 }
 
 describe('a QUIC connection of stock that is lost', () => {
-  it('leaves every other stream open, else src/compat/quic-lost-streams.ts can go', async () => {
+  it('leaves every other stream open, else src/compat/quic/lost-streams.ts can go', async () => {
     const { connection } = await connectTo('quic')
 
     // those of identify are in the list as well
@@ -186,5 +195,101 @@ describe('a stream of stock whose yamux connection is aborted in the same turn',
 
     expect(code).toBe(1)
     expect(stderr).toContain('StreamStateError: Cannot write to a stream that is closed')
+  })
+})
+
+async function createTcpPair (): Promise<TcpPair> {
+  const pair = await tcpPair()
+
+  onTestFinished(async () => {
+    pair.dialer.socket.destroy()
+    pair.listener.socket.destroy()
+    await pair.server.close()
+  })
+
+  return pair
+}
+
+describe('TLS of stock', () => {
+  it('leaves the socket to the connection, else src/compat/tls/tcp-socket.ts can go, and else src/compat/tls/encrypted-connection.ts can go', async () => {
+    const pair = await createTcpPair()
+    const { socket } = pair.dialer
+
+    expect(isTcpConnection(pair.dialer)).toBe(true)
+    const [reader] = socket.listeners('data')
+    const [us, them] = await Promise.all([createIdentity(), createIdentity()])
+    await encrypt(pair, createEncrypter(tls, us), createEncrypter(tls, them))
+    expect(socket.listeners('data')).toEqual([reader])
+  })
+
+  it('waits for a connection that has ended, else test/interop/upstream/js-libp2p-tls-settles.md can go', async () => {
+    const { dialer, listener } = await createTcpPair()
+    const securing = createEncrypter(tls, await createIdentity()).secureOutbound(dialer)
+    const closed = once(dialer.socket, 'close')
+
+    await listener.close()
+    await closed
+    expect(dialer.status).toBe('closed')
+    expect(await outcomeOf(securing)).toBe('nothing')
+  })
+
+  it('is worked with from before it exported its utils, else src/compat/tls/utils.ts can go', () => {
+    const { peerDependencies } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+
+    expect(peerDependencies['@libp2p/tls']).toBe('^3.0.0')
+  })
+})
+
+describe('the metrics of stock', () => {
+  it('count what is passed to the connection and not what its socket has written, else src/compat/tls/count-bytes.ts can go', async () => {
+    const { dialer } = await createTcpPair()
+    const registry = new Registry()
+    const metrics = prometheusMetrics({ registry, collectDefaultMetrics: false })(keptLog())
+
+    metrics.trackMultiaddrConnection(dialer)
+    dialer.send(new Uint8Array(10))
+    await new Promise(resolve => { dialer.socket.write(new Uint8Array(1_000), resolve) })
+
+    expect(dialer.socket.bytesWritten).toBe(1_010)
+    expect(await registry.metrics()).toMatch(/libp2p_data_transfer_bytes_total{[^}]*global sent[^}]*} 10\n/)
+  })
+})
+
+describe('a TLSSocket of Node.js that is a server', () => {
+  it('does not close on garbage after its handshake, else src/compat/tls/server-errors.ts can go', async () => {
+    const server = createServer()
+
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+
+    const bare = connect(server.address() as { port: number })
+    const [accepted] = await once(server, 'connection')
+    const listener = new TLSSocket(accepted, { isServer: true, key, cert })
+    const dialer = connectTls({ socket: bare, rejectUnauthorized: false })
+
+    onTestFinished(() => {
+      bare.destroy()
+      accepted.destroy()
+      server.close()
+    })
+
+    let errors = 0
+    listener.on('error', () => { errors++ })
+    dialer.on('error', () => {})
+    await Promise.all([once(listener, 'secure'), once(dialer, 'secureConnect')])
+
+    const failed = once(listener, '_tlsError')
+    bare.write('garbage, and enough of it for a whole record of TLS')
+    await failed
+    await new Promise(setImmediate)
+    expect([listener.destroyed, errors]).toEqual([false, 0])
+  })
+})
+
+describe('a TLSSocket of Node.js that is destroyed in its handshake after its socket', () => {
+  it('ends the process, else test/interop/upstream/node-tls-destroyed.md and the turn that src/tls/handshake.ts waits can go', async () => {
+    const { stdout } = await run('node-tls-destroyed')
+
+    expect(stdout.trim().split('\n')).toEqual(['parent: SIGSEGV', 'child: exit code 0', 'later: exit code 0'])
   })
 })

@@ -72,7 +72,8 @@ export const TARGETS: Record<string, Target> = {
       maxNegotiationsPerPeer: count(1),
       maxQueuedPerPeer: count(0),
       intercept: value => boolean(value) || typeof value === 'function' || (Array.isArray(value) && value.every(protocol => typeof protocol === 'string' && protocol !== '' && !protocol.includes('\n'))),
-      listenerGuard: boolean
+      listenerGuard: boolean,
+      quicReads: boolean
     },
     call: options => streamOpener(options)
   },

@@ -71,8 +71,7 @@ describe.each(builtCells())('$name that dials us', cell => {
 
     it.each([...Object.keys(HANDLER_STYLES), AFTER_THE_END])('is answered at the end of each request by %s', async protocol => {
       for (const [size, streams] of [[7, 100], [1_000, 50], [50_000, 20]] as const) {
-        expect(await peer.exchange({ to: addressOf(listener), protocol, size, streams, concurrency: 20, timeout: 60_000 }))
-          .to.include({ answered: streams })
+        expect(await peer.exchange({ to: addressOf(listener), protocol, size, streams, concurrency: 20, timeout: 60_000 })).toMatchObject({ answered: streams })
       }
     })
   })
@@ -89,16 +88,15 @@ describe.each(builtCells())('$name that dials us', cell => {
     })
 
     it.each(STATE_STYLES)('is answered at the end of each request by %s', async protocol => {
-      expect(await peer.exchange({ to: addressOf(listener), protocol, size: 7, streams: 100, concurrency: 20, timeout: 60_000 }))
-        .to.include({ answered: 100 })
+      expect(await peer.exchange({ to: addressOf(listener), protocol, size: 7, streams: 100, concurrency: 20, timeout: 60_000 })).toMatchObject({ answered: 100 })
     })
 
     // see upstream/js-libp2p-lost-fin.md
     it('is never answered by a handler that begins to listen after the end: libp2p forgets about it', async () => {
       const { answered, failures } = await peer.exchange({ to: addressOf(listener), protocol: AFTER_THE_END, size: 7, streams: 10, concurrency: 10, timeout: 1_000 })
 
-      expect(answered).to.equal(0)
-      expect(failures).to.have.length(10)
+      expect(answered).toBe(0)
+      expect(failures).toHaveLength(10)
     })
   })
 })
@@ -136,15 +134,15 @@ describe.each(builtCells(['go', 'rust']))('$name that dials us', cell => {
     })
 
     // connects, and waits for identify
-    expect(await peer.exchange(exchange)).to.include({ answered: 1 })
+    expect(await peer.exchange(exchange)).toMatchObject({ answered: 1 })
 
     relay.hold()
     ended = Promise.withResolvers()
     const answered = peer.exchange(exchange)
     await ended.promise
-    expect(requests.at(-1)).to.deep.equal(new Uint8Array(7).fill(7))
+    expect(requests.at(-1)).toEqual(new Uint8Array(7).fill(7))
 
     relay.release()
-    expect(await answered).to.include({ answered: 1 })
+    expect(await answered).toMatchObject({ answered: 1 })
   })
 })

@@ -1,6 +1,7 @@
 import { noise } from '@libp2p/noise'
 import { tls } from '@libp2p/tls'
 import { pEvent } from 'p-event'
+import { tls as socketTls } from '../../src/tls/index.ts'
 import { createOpenerNode } from '../support/nodes.ts'
 import type { EncrypterName } from '../support/peers.ts'
 import type { StreamOpenerInit } from '../../src/index.ts'
@@ -8,11 +9,13 @@ import type { NodeInit, OpenerServices } from '../support/nodes.ts'
 import type { Connection, Libp2p } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 
+const ENCRYPTERS = { noise: noise(), tls: tls(), 'socket tls': socketTls() }
+
 /**
  * The peers speak all of them, so it is the js node that chooses
  */
 export function encryptedWith (encrypter?: EncrypterName): NodeInit {
-  return { connectionEncrypters: [encrypter === 'tls' ? tls() : noise()] }
+  return { connectionEncrypters: [ENCRYPTERS[encrypter ?? 'noise']] }
 }
 
 export async function createDialer (encrypter?: EncrypterName, init: StreamOpenerInit = {}): Promise<Libp2p<OpenerServices>> {

@@ -30,7 +30,7 @@ async function roundTrip (stream: Stream): Promise<void> {
   const bytes = byteStream(stream)
 
   await bytes.write(data)
-  expect(Buffer.compare((await bytes.read({ bytes: 32 })).subarray(), data)).to.equal(0)
+  expect(Buffer.compare((await bytes.read({ bytes: 32 })).subarray(), data)).toBe(0)
   await stream.close()
 }
 
@@ -63,12 +63,12 @@ describe.each(builtCells())('to $name', ({ peer: name, transport, encrypter }) =
       await Promise.all(Array.from({ length: STREAMS }, pingOnce))
     }
 
-    expect(dialer.getConnections()).to.deep.equal([connection])
+    expect(dialer.getConnections()).toStrictEqual([connection])
   })
 
   it('the ping protocol is spoken', async () => {
     const stream = await dialer.services.streamOpener.newStreamOn(connection, PROTOCOLS.ping)
-    expect(replacedMethods(stream)).to.include('onData')
+    expect(replacedMethods(stream)).toContain('onData')
     await roundTrip(stream)
   })
 })
@@ -86,8 +86,7 @@ describe.each(builtCells(['python']))('from $name', ({ peer: name, transport, en
     peer = await startPeer(name)
 
     for (let round = 0; round < ROUNDS; round++) {
-      expect(await peer.exchange({ to: addressOf(node), protocol: PROTOCOLS.ping, size: 32, streams: STREAMS, concurrency: STREAMS, timeout: 60_000 }))
-        .to.deep.equal({ answered: STREAMS, failures: [] })
+      expect(await peer.exchange({ to: addressOf(node), protocol: PROTOCOLS.ping, size: 32, streams: STREAMS, concurrency: STREAMS, timeout: 60_000 })).toStrictEqual({ answered: STREAMS, failures: [] })
     }
   })
 })

@@ -43,7 +43,7 @@ describe.each(builtCells())('to $name, a stream', ({ peer: peerName, transport, 
    */
   async function open (protocols: string | string[], options?: OpenStreamOnOptions): Promise<Stream> {
     const stream = await dialer.services.streamOpener.newStreamOn(connection, protocols, options)
-    expect(replacedMethods(stream)).to.include('onData')
+    expect(replacedMethods(stream)).toContain('onData')
 
     return stream
   }
@@ -53,23 +53,23 @@ describe.each(builtCells())('to $name, a stream', ({ peer: peerName, transport, 
   }
 
   it('is encrypted as it is to be', () => {
-    expect(connection.encryption).to.equal({ noise: '/noise', tls: '/tls/1.0.0', quic: 'native' }[encrypter ?? 'quic'])
+    expect(connection.encryption).toBe({ noise: '/noise', tls: '/tls/1.0.0', 'socket tls': '/tls/1.0.0', quic: 'native' }[encrypter ?? 'quic'])
   })
 
   it('is echoed, one after the other and many at once', async () => {
     for (let i = 0; i < 50; i++) {
-      expect(await exchange(await open(PROTOCOLS.echo), bytes(`request ${i}`))).to.deep.equal(bytes(`request ${i}`))
+      expect(await exchange(await open(PROTOCOLS.echo), bytes(`request ${i}`))).toEqual(bytes(`request ${i}`))
     }
 
     await Promise.all(Array.from({ length: 30 }, async (_, i) => {
-      expect(await exchange(await open(PROTOCOLS.echo), bytes(`request ${i}`))).to.deep.equal(bytes(`request ${i}`))
+      expect(await exchange(await open(PROTOCOLS.echo), bytes(`request ${i}`))).toEqual(bytes(`request ${i}`))
     }))
   })
 
   it('lets the peer speak first', async () => {
     for (let i = 0; i < 20; i++) {
       const stream = await open(PROTOCOLS.speakFirst)
-      expect(await readAll(stream)).to.deep.equal(bytes('welcome'))
+      expect(await readAll(stream)).toEqual(bytes('welcome'))
       await stream.close()
     }
   })
@@ -92,8 +92,8 @@ describe.each(builtCells())('to $name, a stream', ({ peer: peerName, transport, 
     await Promise.all([0, 1, 100, 10_000, 400_000].map(async length => {
       const request = pattern(length)
       const stream = await open(protocol, { halfClose })
-      expect(parse(await exchange(stream, request))).to.deep.equal(reportOf(request))
-      expect(stream.status).to.equal('closed')
+      expect(parse(await exchange(stream, request))).toStrictEqual(reportOf(request))
+      expect(stream.status).toBe('closed')
     }))
   })
 
@@ -103,17 +103,17 @@ describe.each(builtCells())('to $name, a stream', ({ peer: peerName, transport, 
 
     for (const length of [1, 127, 128, 70_000]) {
       await messages.write(pattern(length))
-      expect((await messages.read()).subarray()).to.deep.equal(pattern(length))
+      expect((await messages.read()).subarray()).toEqual(pattern(length))
     }
 
     await stream.close()
-    expect(await readAll(stream)).to.have.length(0)
+    expect(await readAll(stream)).toHaveLength(0)
   })
 
   it('is one of the first of several protocols that the peer speaks', async () => {
     const stream = await open([PROTOCOLS.unsupported, PROTOCOLS.other, PROTOCOLS.echo])
-    expect(stream.protocol).to.equal(PROTOCOLS.other)
-    expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+    expect(stream.protocol).toBe(PROTOCOLS.other)
+    expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
   })
 
   it('is not opened for a protocol that the peer does not speak', async () => {
@@ -129,12 +129,12 @@ describe.each(builtCells())('to $name, a stream', ({ peer: peerName, transport, 
     const sunk = await open(PROTOCOLS.sink)
     sunk.send(data)
     const [report] = await Promise.all([readAll(sunk), sunk.close()])
-    expect(parse(report)).to.deep.equal(reportOf(data))
+    expect(parse(report)).toStrictEqual(reportOf(data))
 
     const echoed = await open(PROTOCOLS.echo)
     echoed.send(data)
     const [answer] = await Promise.all([readAll(echoed), echoed.close()])
-    expect(Buffer.compare(answer, data)).to.equal(0)
+    expect(Buffer.compare(answer, data)).toBe(0)
   })
 
   it('is one of 500 that are opened at once, within the limits that both have by default', async () => {
@@ -142,8 +142,7 @@ describe.each(builtCells())('to $name, a stream', ({ peer: peerName, transport, 
       return exchange(await open(PROTOCOLS.echo), bytes(`request ${i}`))
     }))
 
-    expect(answers.map(answer => new TextDecoder().decode(answer)))
-      .to.deep.equal(Array.from({ length: 500 }, (_, i) => `request ${i}`))
+    expect(answers.map(answer => new TextDecoder().decode(answer))).toEqual(Array.from({ length: 500 }, (_, i) => `request ${i}`))
   })
 
   it('can be aborted at any time', async () => {
@@ -165,14 +164,14 @@ describe.each(builtCells())('to $name, a stream', ({ peer: peerName, transport, 
       sendAll(midway, pattern(1_000_000)).catch(() => {})
       await new Promise(resolve => { midway.addEventListener('message', resolve, { once: true }) })
       midway.abort(new Error('midway'))
-      expect((await ended).error?.message).to.equal('midway')
+      expect((await ended).error?.message).toBe('midway')
     }
 
-    expect(await exchange(await open(PROTOCOLS.echo), bytes('still works'))).to.deep.equal(bytes('still works'))
+    expect(await exchange(await open(PROTOCOLS.echo), bytes('still works'))).toEqual(bytes('still works'))
   })
 
   it('leaves nothing behind', () => {
-    expect(outbound()).to.deep.equal([])
-    expect(dialer.services.streamOpener.status(connection.remotePeer)).to.include({ open: 0, negotiating: 0, queued: 0 })
+    expect(outbound()).toEqual([])
+    expect(dialer.services.streamOpener.status(connection.remotePeer)).toMatchObject({ open: 0, negotiating: 0, queued: 0 })
   })
 })

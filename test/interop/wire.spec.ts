@@ -88,7 +88,7 @@ describe.each(builtCells())('while nothing that $name sends gets through', ({ pe
     const later = await request('later', 'immediate')
     void later.close()
     await laterEnded
-    expect(isEnded).to.equal(false)
+    expect(isEnded).toBe(false)
 
     const answers = Promise.all([answerTo(stream), answerTo(later)])
     relay.release()
@@ -103,7 +103,7 @@ describe.each(builtCells())('while nothing that $name sends gets through', ({ pe
     })
 
     const later = await request('later')
-    expect(isOpen).to.equal(false)
+    expect(isOpen).toBe(false)
 
     const answer = answerTo(later)
     void later.close()

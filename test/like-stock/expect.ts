@@ -110,7 +110,7 @@ export async function expectLikeStock (world: World, variants: string[], init: P
     }
   }
 
-  expect(deviations, `stock: ${stock?.seen}\n${deviations.join('\n')}\n`).to.deep.equal([])
+  expect(deviations, `stock: ${stock?.seen}\n${deviations.join('\n')}\n`).toEqual([])
 }
 
 /**
@@ -137,7 +137,7 @@ export async function expectAsOftenAsStock (world: World, rounds: string[], run:
     }
   }
 
-  expect(deviations, `stock: ${stock.map(({ variant, seen }) => `${variant}: ${seen}`).join('; ')}\n${deviations.join('\n')}\n`).to.deep.equal([])
+  expect(deviations, `stock: ${stock.map(({ variant, seen }) => `${variant}: ${seen}`).join('; ')}\n${deviations.join('\n')}\n`).toEqual([])
 }
 
 /**
@@ -148,5 +148,5 @@ export async function expectOf (sides: Side[], init: Partial<Case> & Pick<Case, 
     .filter(({ seen, side }) => !init.isGood(seen, side))
     .map(({ side, variant, seen }) => `${variant}, ${side.name}: ${seen}`)
 
-  expect(deviations, `${deviations.join('\n')}\n`).to.deep.equal([])
+  expect(deviations, `${deviations.join('\n')}\n`).toEqual([])
 }

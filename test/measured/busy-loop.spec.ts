@@ -70,7 +70,7 @@ describe.each(TRANSPORTS)('an event loop that was busy for longer than a timeout
       await new Promise<void>(resolve => { setImmediate(resolve) })
       block()
 
-      expect(await answers).to.deep.equal(streams.map(() => bytes('hello')))
+      expect(await answers).toEqual(streams.map(() => bytes('hello')))
     }
   })
 
@@ -88,7 +88,7 @@ describe.each(TRANSPORTS)('an event loop that was busy for longer than a timeout
         await new Promise<void>(resolve => { setImmediate(resolve) })
         block()
 
-        expect(await reading).to.deep.equal(bytes('hello'))
+        expect(await reading).toEqual(bytes('hello'))
         const stream = await second
         const end = closed(stream)
         stream.abort(new Error('Enough'))

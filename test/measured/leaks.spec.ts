@@ -104,8 +104,8 @@ describe.each(SOCKET_TRANSPORTS)('over %s, to a listener in another process', tr
 
     // a single closure that stays would be more where all are opened, a stream where it is
     // a tenth of them: what is compiled on the way is the same for many and for few
-    expect(grown).to.be.below(650_000)
-    expect(connection.streams).to.have.length(0)
+    expect(grown).toBeLessThan(650_000)
+    expect(connection.streams).toHaveLength(0)
   })
 
   it(`${CONNECTS} connects and disconnects leave nothing behind`, async () => {
@@ -121,26 +121,26 @@ describe.each(SOCKET_TRANSPORTS)('over %s, to a listener in another process', tr
     // one that is there is found
     const [first] = await Promise.all([node.dial(forked.addr), pEvent(node as any, 'peer:identify')])
     const unused = await node.services.streamOpener.newStreamOn(first, ECHO)
-    expect(queryObjects(OptimisticNegotiation, { format: 'count' })).to.equal(1)
+    expect(queryObjects(OptimisticNegotiation, { format: 'count' })).toBe(1)
     unused.abort(new Error('Not needed'))
     await node.hangUp(first.remotePeer)
 
     for (let i = 0; i < CONNECTS; i++) {
       const connection = await node.dial(forked.addr)
-      expect(known.size).to.equal(1)
+      expect(known.size).toBe(1)
       await exchange(await node.services.streamOpener.newStreamOn(connection, ECHO), bytes('hello'))
       await node.hangUp(connection.remotePeer)
-      expect(known.size).to.equal(0)
+      expect(known.size).toBe(0)
     }
 
     // libp2p itself keeps connections and streams for some seconds, in timers, so
     // the heap as a whole says nothing
     for (const ours of [OptimisticNegotiation, HeldWrites, Echo, PeerLimits, Permit, Queue, Limit, SpokenProtocols]) {
-      expect(queryObjects(ours, { format: 'count' })).to.equal(0)
+      expect(queryObjects(ours, { format: 'count' })).toBe(0)
     }
 
-    expect(listeners()).to.deep.equal(before)
-    expect(node.getConnections()).to.have.length(0)
+    expect(listeners()).toEqual(before)
+    expect(node.getConnections()).toHaveLength(0)
     known.stop()
   })
 })
@@ -205,11 +205,11 @@ describe.each(TRANSPORTS)('over %s', transport => {
       }
 
       connection.abort(new Error('Gone'))
-      expect(await opening).to.be.oneOf(['opened', 'ConnectionClosedError', 'Error'])
+      expect(await opening).toBeOneOf(['opened', 'ConnectionClosedError', 'Error'])
     }
 
     await vi.waitFor(() => {
-      expect(queryObjects(OptimisticNegotiation, { format: 'count' })).to.equal(0)
+      expect(queryObjects(OptimisticNegotiation, { format: 'count' })).toBe(0)
     }, { timeout: 10_000 })
   })
 })
@@ -228,13 +228,13 @@ describe.each(TRANSPORTS)('stopping over %s', transport => {
     // each is due before those before it
     for (const negotiationTimeout of timeouts) {
       const stream = await node.services.streamOpener.newStreamOn(next, '/silent/1.0.0', { negotiationTimeout })
-      expect(replacedMethods(stream)).to.include('onData')
+      expect(replacedMethods(stream)).toContain('onData')
       streams.push(stream)
     }
 
     const timers = setTimeouts.mock.results.filter((_, i) => Number(setTimeouts.mock.calls[i]?.[1]) > 8_800 && Number(setTimeouts.mock.calls[i]?.[1]) <= 8_888).map(({ value }) => value)
     setTimeouts.mockRestore()
-    expect(timers.filter(isActive)).to.have.length(1)
+    expect(timers.filter(isActive)).toHaveLength(1)
 
     const ends = streams.map(closed)
     const opening = expect(node.services.streamOpener.newStreamOn(next, '/unknown/1.0.0')).rejects.toThrow()
@@ -242,19 +242,19 @@ describe.each(TRANSPORTS)('stopping over %s', transport => {
     await service.stop()
 
     for (const { error } of await Promise.all(ends)) {
-      expect(error).to.have.property('name', 'AbortError')
+      expect(error).toHaveProperty('name', 'AbortError')
     }
 
     await opening
-    expect(streams.map(replacedMethods)).to.deep.equal(streams.map(() => []))
-    expect(timers.filter(isActive)).to.have.length(0)
-    expect(service.isStarted()).to.equal(false)
+    expect(streams.map(replacedMethods)).toEqual(streams.map(() => []))
+    expect(timers.filter(isActive)).toHaveLength(0)
+    expect(service.isStarted()).toBe(false)
     await expect(node.services.streamOpener.newStreamOn(next, ECHO)).rejects.toThrow(expect.objectContaining({ name: 'NotStartedError' }))
 
     // and it can be started again
     await service.start()
     const stream = await node.services.streamOpener.newStreamOn(next, ECHO)
-    expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+    expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
   })
 
   it('sends a FIN that is being held back', async () => {
@@ -264,7 +264,7 @@ describe.each(TRANSPORTS)('stopping over %s', transport => {
     const echoed = Promise.withResolvers<void>()
     await (listener as Libp2p).handle('/sink/1.0.0', async stream => {
       for await (const chunk of stream) {
-        expect(chunk.byteLength).to.equal(5)
+        expect(chunk.byteLength).toBe(5)
         echoed.resolve()
       }
 
@@ -277,6 +277,6 @@ describe.each(TRANSPORTS)('stopping over %s', transport => {
     await Promise.all([stream.close(), echoed.promise])
     await (node.services.streamOpener as unknown as Startable).stop()
     await ended.promise
-    expect(replacedMethods(stream)).to.deep.equal([])
+    expect(replacedMethods(stream)).toEqual([])
   })
 })

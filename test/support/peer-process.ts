@@ -48,6 +48,17 @@ export interface ExchangeReport {
   took?: number
 }
 
+/**
+ * A stream with bulk data that go opens: `size` bytes in writes of `chunk`, to who
+ * answers the end with how many bytes it was
+ */
+export interface BulkInit {
+  to: Multiaddr
+  protocol: string
+  size: number
+  chunk: number
+}
+
 type Line = Partial<SinkEvent> & { peer?: string, addrs?: string[], id?: number, error?: string }
 
 /**
@@ -67,6 +78,16 @@ export interface PeerProcess {
   drop(protocol: string): Promise<void>
 
   exchange(init: ExchangeInit): Promise<ExchangeReport>
+
+  /**
+   * Resolves with how long it took until the answer was there, in ms
+   */
+  bulk(init: BulkInit): Promise<number>
+
+  /**
+   * CPU time of the process so far, in us, only go knows
+   */
+  cpu(): Promise<number>
 
   /**
    * Resolves with the next event of a sink that is like this one
@@ -148,6 +169,8 @@ export async function startPeer (peer: PeerName): Promise<PeerProcess> {
     },
     drop: async protocol => { await command('drop', { protocol }) },
     exchange: async init => await command('exchange', { ...init, to: init.to.toString() }) as ExchangeReport,
+    bulk: async init => (await command('bulk', { ...init, to: init.to.toString() }) as { took: number }).took,
+    cpu: async () => (await command('cpu', {}) as { cpu: number }).cpu,
     sink: async event => await lineLike(event) as SinkEvent,
     stop: async () => {
       child.stdin.end()

@@ -37,6 +37,11 @@ export const PROTOCOLS = {
    */
   lengthPrefixed: '/interop/lp/1.0.0',
 
+  /**
+   * Answers the end with how many bytes it got, only go does that
+   */
+  count: '/interop/count/1.0.0',
+
   ping: '/ipfs/ping/1.0.0',
 
   /**

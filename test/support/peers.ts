@@ -3,7 +3,10 @@ import { join } from 'node:path'
 import type { TransportName } from './nodes.ts'
 
 export type PeerName = 'go' | 'rust' | 'python'
-export type EncrypterName = 'noise' | 'tls'
+/**
+ * `socket tls` is that of this package
+ */
+export type EncrypterName = 'noise' | 'tls' | 'socket tls'
 
 const INTEROP = join(import.meta.dirname, '../interop')
 
@@ -43,6 +46,7 @@ function cellsOf (peer: PeerName): Cell[] {
   return [
     { peer, transport: 'tcp', encrypter: 'noise', name: `${peer} over tcp and noise` },
     { peer, transport: 'tcp', encrypter: 'tls', name: `${peer} over tcp and tls` },
+    { peer, transport: 'tcp', encrypter: 'socket tls', name: `${peer} over tcp and tls on the socket` },
     { peer, transport: 'quic', name: `${peer} over quic` }
   ]
 }
@@ -53,7 +57,7 @@ const ALL_PEERS: PeerName[] = ['go', 'rust', 'python']
  * js-libp2p and py-libp2p refuse each other's TLS, see upstream/js-libp2p-tls-extensions.md
  */
 export function isRefused ({ peer, encrypter }: Cell): boolean {
-  return peer === 'python' && encrypter === 'tls'
+  return peer === 'python' && (encrypter === 'tls' || encrypter === 'socket tls')
 }
 
 /**

@@ -30,9 +30,9 @@ describe.each(Object.entries(STACKS))('over %s', (_, stack) => {
       onProgress: evt => { opened.push(evt.type) }
     })
 
-    expect(opened.filter(type => type.startsWith('stream-opener:'))).to.deep.equal(['stream-opener:full'])
-    expect(replacedMethods(stream)).to.deep.equal([])
-    expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+    expect(opened.filter(type => type.startsWith('stream-opener:'))).toEqual(['stream-opener:full'])
+    expect(replacedMethods(stream)).toEqual([])
+    expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
   })
 
   it.each([false, true])('gets 200 streams that were asked for at once, with intercept: %s', async intercept => {
@@ -42,10 +42,10 @@ describe.each(Object.entries(STACKS))('over %s', (_, stack) => {
     await Promise.all(Array.from({ length: 200 }, async (_, i) => {
       const stream = await (intercept ? connection.newStream(ECHO) : streamOpener.newStreamOn(connection, ECHO))
 
-      expect(await exchange(stream, bytes(`request ${i}`))).to.deep.equal(bytes(`request ${i}`))
+      expect(await exchange(stream, bytes(`request ${i}`))).toEqual(bytes(`request ${i}`))
     }))
 
-    expect(streamOpener.status(connection.remotePeer)).to.include({ open: 0, negotiating: 0, queued: 0 })
+    expect(streamOpener.status(connection.remotePeer)).toMatchObject({ open: 0, negotiating: 0, queued: 0 })
   })
 
   it('is told that the listener does not speak a protocol', async () => {
@@ -57,8 +57,8 @@ describe.each(Object.entries(STACKS))('over %s', (_, stack) => {
   it('does not say that it guards its handlers', async () => {
     const connection = await connect({}, createOpenerNode)
 
-    expect(connection.status).to.equal('open')
-    expect(listener.getProtocols()).to.include(ECHO)
-    expect(listener.getProtocols().filter(protocol => protocol.includes('listener-guard'))).to.deep.equal([])
+    expect(connection.status).toBe('open')
+    expect(listener.getProtocols()).toContain(ECHO)
+    expect(listener.getProtocols().filter(protocol => protocol.includes('listener-guard'))).toEqual([])
   })
 })

@@ -10,7 +10,7 @@ export function importsFrom (tree: string): Plugin {
     name: `imports-from-${tree}`,
     enforce: 'pre',
     async resolveId (source) {
-      if (!/^(libp2p|libp2p-stream-opener|@(libp2p|chainsafe|multiformats)\/.*)$/.test(source)) {
+      if (!/^(libp2p|libp2p-stream-opener(\/tls)?|@(libp2p|chainsafe|multiformats)\/.*)$/.test(source)) {
         return
       }
 

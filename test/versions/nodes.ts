@@ -7,6 +7,7 @@ import { tls } from '@libp2p/tls'
 import { yamux } from '@libp2p/yamux'
 import { createLibp2p } from 'libp2p'
 import { streamOpener } from 'libp2p-stream-opener'
+import { tls as socketTls } from 'libp2p-stream-opener/tls'
 import { pEvent } from 'p-event'
 import type { Identify } from '@libp2p/identify'
 import type { Libp2p } from '@libp2p/interface'
@@ -26,6 +27,7 @@ const QUIC = { listen: ['/ip4/127.0.0.1/udp/0/quic-v1'] }
 export const STACKS: Record<string, Stack> = {
   'tcp, noise and yamux': { addresses: TCP, transports: [tcp()], connectionEncrypters: [noise()], streamMuxers: [yamux()] },
   'tcp, tls and yamux': { addresses: TCP, transports: [tcp()], connectionEncrypters: [tls()], streamMuxers: [yamux()] },
+  'tcp, tls on the socket and yamux': { addresses: TCP, transports: [tcp()], connectionEncrypters: [socketTls()], streamMuxers: [yamux()] },
   'tcp, noise and mplex': { addresses: TCP, transports: [tcp()], connectionEncrypters: [noise()], streamMuxers: [mplex({ disconnectThreshold: 1_000_000 })] },
   quic: { addresses: QUIC, transports: [quic()] }
 }

@@ -11,8 +11,8 @@ it('uses the libp2p of this tree, and the packed package', async () => {
   const libp2p = await import(join(tree, 'node_modules/libp2p/dist/src/index.js'))
   const opener = await import(join(tree, 'node_modules/libp2p-stream-opener/dist/index.js'))
 
-  expect(createLibp2p).to.equal(libp2p.createLibp2p)
-  expect(streamOpener).to.equal(opener.streamOpener)
+  expect(createLibp2p).toBe(libp2p.createLibp2p)
+  expect(streamOpener).toBe(opener.streamOpener)
 })
 
 it('fits the types of this libp2p', () => {
@@ -32,7 +32,7 @@ it('fits the types of this libp2p', () => {
   // libp2p's own types are not without errors among others than their own
   const errors = typecheck().filter(line => /^(application\.ts|node_modules\/libp2p-stream-opener\/dist\/)/.test(line))
 
-  expect(errors).to.deep.equal([])
+  expect(errors).toEqual([])
 })
 
 function typecheck (): string[] {

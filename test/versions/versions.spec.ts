@@ -97,13 +97,13 @@ describe.each(Object.entries(STACKS))('over %s', (_, stack) => {
     const stream = await dialer.services.streamOpener.newStream(connection.remotePeer, REQUEST, noteOpens(opened))
     stream.send(bytes('request'))
 
-    expect(await request.promise).to.equal('request')
-    expect(opened).to.include('stream-opener:optimistic')
+    expect(await request.promise).toBe('request')
+    expect(opened).toContain('stream-opener:optimistic')
 
     relay.release()
 
-    expect(toString(await exchange(stream, bytes('')))).to.equal('request')
-    expect(replacedMethods(stream)).to.deep.equal([])
+    expect(toString(await exchange(stream, bytes('')))).toBe('request')
+    expect(replacedMethods(stream)).toEqual([])
   })
 
   it('intercepts what others open, without a round trip', async () => {
@@ -115,12 +115,12 @@ describe.each(Object.entries(STACKS))('over %s', (_, stack) => {
     const stream = await dialer.dialProtocol(connection.remotePeer, REQUEST, noteOpens(opened))
     stream.send(bytes('request'))
 
-    expect(await request.promise).to.equal('request')
-    expect(opened).to.include('stream-opener:optimistic')
+    expect(await request.promise).toBe('request')
+    expect(opened).toContain('stream-opener:optimistic')
 
     relay.release()
 
-    expect(toString(await exchange(stream, bytes('')))).to.equal('request')
+    expect(toString(await exchange(stream, bytes('')))).toBe('request')
   })
 
   it('opens a stream straight after the dial', async () => {
@@ -128,8 +128,8 @@ describe.each(Object.entries(STACKS))('over %s', (_, stack) => {
     const opened: string[] = []
     const stream = await dialer.services.streamOpener.newStream(relay.addr, ECHO, noteOpens(opened))
 
-    expect(opened).to.include('stream-opener:early')
-    expect(await exchange(stream, bytes('hello'))).to.deep.equal(bytes('hello'))
+    expect(opened).toContain('stream-opener:early')
+    expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
   })
 
   it('gets 200 streams that were asked for at once', async () => {
@@ -139,10 +139,10 @@ describe.each(Object.entries(STACKS))('over %s', (_, stack) => {
     await Promise.all(Array.from({ length: 200 }, async (_, i) => {
       const stream = await streamOpener.newStreamOn(connection, ECHO)
 
-      expect(await exchange(stream, bytes(`request ${i}`))).to.deep.equal(bytes(`request ${i}`))
+      expect(await exchange(stream, bytes(`request ${i}`))).toEqual(bytes(`request ${i}`))
     }))
 
-    expect(streamOpener.status(connection.remotePeer)).to.include({ open: 0, negotiating: 0, queued: 0 })
+    expect(streamOpener.status(connection.remotePeer)).toMatchObject({ open: 0, negotiating: 0, queued: 0 })
   })
 
   it('sends request and end in the first flight to a listener with a guard, which sees both', async () => {
@@ -154,12 +154,12 @@ describe.each(Object.entries(STACKS))('over %s', (_, stack) => {
     const stream = await dialer.services.streamOpener.newStreamOn(connection, END, noteOpens(opened))
     const answer = exchange(stream, bytes('request'))
 
-    expect(await request.promise).to.equal('request')
-    expect(opened).to.include('stream-opener:optimistic')
+    expect(await request.promise).toBe('request')
+    expect(opened).toContain('stream-opener:optimistic')
 
     relay.release()
 
-    expect(toString(await answer)).to.equal('request')
+    expect(toString(await answer)).toBe('request')
   })
 
   it('is told that the listener does not speak a protocol', async () => {
@@ -169,7 +169,7 @@ describe.each(Object.entries(STACKS))('over %s', (_, stack) => {
     const close = closed(stream)
     stream.send(bytes('request'))
 
-    expect((await close).error).to.have.property('name', 'UnsupportedProtocolError')
+    expect((await close).error).toHaveProperty('name', 'UnsupportedProtocolError')
     await expect(streamOpener.newStreamOn(connection, '/unknown/1.0.0')).rejects.toThrow(expect.objectContaining({ name: 'UnsupportedProtocolError' }))
   })
 
@@ -179,7 +179,7 @@ describe.each(Object.entries(STACKS))('over %s', (_, stack) => {
     const stream = await streamOpener.newStreamOn(connection, ECHO)
     const waiting = streamOpener.newStreamOn(connection, ECHO)
 
-    expect(streamOpener.status(connection.remotePeer)).to.include({ open: 1, queued: 1 })
+    expect(streamOpener.status(connection.remotePeer)).toMatchObject({ open: 1, queued: 1 })
 
     await Promise.all([
       pEvent(stream as any, 'close'),
@@ -187,6 +187,6 @@ describe.each(Object.entries(STACKS))('over %s', (_, stack) => {
       dialer.stop()
     ])
 
-    expect(streamOpener.status()).to.deep.equal([])
+    expect(streamOpener.status()).toEqual([])
   })
 })

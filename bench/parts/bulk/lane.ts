@@ -32,7 +32,7 @@ export class Lane {
   readonly #sessions = new Map<string, Promise<BulkSession>>()
 
   static async open (path: Path, addr: Multiaddr): Promise<Lane> {
-    const node = await createOpenerNode({}, { connectionEncrypters: [path.encrypter] })
+    const node = await createOpenerNode({ quicReads: path.node === 'ours' }, { connectionEncrypters: [path.encrypter] })
 
     try {
       const connection = await node.dial(addr)

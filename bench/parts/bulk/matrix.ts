@@ -6,17 +6,16 @@ import { number, printTable, spread } from '../table.ts'
 import { SOCKET_AMOUNT } from './paths.ts'
 import { transfer } from './pipe.ts'
 import { openSocket } from './sockets.ts'
-import { WAYS } from './ways.ts'
 import type { Lane } from './lane.ts'
 import type { SocketName } from './paths.ts'
-import type { Pipe, Sample } from './pipe.ts'
+import type { Sample } from './pipe.ts'
 import type { Way } from './ways.ts'
 import type { BulkConnections } from '../../../src/index.ts'
 import type { InterleaveInit } from '../interleave.ts'
 import type { Recorder } from '../recorder.ts'
 import type { Summary } from '../statistics.ts'
 
-const MIB = 1024 * 1024
+export const MIB = 1024 * 1024
 
 export const KIB_64 = 64 * 1024
 
@@ -31,12 +30,7 @@ export interface Cell {
    */
   chunk: number
 
-  /**
-   * How much is sent, in bytes
-   */
-  amount: number
-
-  open(): Promise<Pipe[]>
+  sample(): Promise<Sample>
 }
 
 export interface Measured extends Cell {
@@ -48,9 +42,7 @@ export interface Sockets {
   ports: Partial<Record<SocketName, number>>
 }
 
-export interface Matrix {
-  lanes: Lane[]
-  sockets: Sockets
+export interface CellsInit {
   streams: number
   chunks: number[]
 
@@ -58,47 +50,53 @@ export interface Matrix {
    * How much of what a path usually takes is sent for a sample
    */
   scale(path: string): number
+
+  /**
+   * The CPU time of the listener, in us
+   */
+  listenerCpu(): Promise<number>
 }
 
-function cell (lane: Lane, way: Way, connections: BulkConnections, streams: number, chunk: number, scale: number): Cell {
-  return {
+export interface LaneCellsInit extends CellsInit {
+  ways: Way[]
+  connections: BulkConnections[]
+}
+
+export function laneCells (lanes: Lane[], { ways, connections, chunks, scale, ...init }: LaneCellsInit): Cell[] {
+  return lanes.flatMap(lane => connections.flatMap(connections => ways.flatMap(way => chunks.map((chunk): Cell => ({
     path: lane.path.name,
     way: way.name,
     connections,
-    streams,
+    streams: init.streams,
     chunk,
-    amount: lane.path.amount * MIB * scale,
-    open: async () => lane.openPipes(way, connections, streams)
-  }
+    sample: async () => transfer(await lane.openPipes(way, connections, init.streams), {
+      ...init,
+      amount: lane.path.amount * MIB * scale(lane.path.name),
+      chunk
+    })
+  })))))
 }
 
 /**
- * Two rows that are the same are one: a single stream has a connection of its own
- * either way
+ * As many sockets as there are streams
  */
-export function cellsOf ({ lanes, sockets: { host, ports }, streams, chunks, scale }: Matrix): Cell[] {
-  const sharing: BulkConnections[] = streams === 1 ? ['shared'] : ['shared', 'per-stream']
+export function socketCells ({ host, ports }: Sockets, { streams, chunks, scale, listenerCpu }: CellsInit): Cell[] {
+  return Object.entries(ports).flatMap(([name, port]) => chunks.map((chunk): Cell => ({
+    path: 'bare socket',
+    way: name,
+    connections: 'per-stream',
+    streams,
+    chunk,
+    sample: async () => {
+      const pipes = await Promise.all(Array.from({ length: streams }, async () => openSocket(name as SocketName, host, port)))
 
-  return [
-    ...lanes.flatMap(lane => sharing.flatMap(connections => WAYS.flatMap(way => chunks.map(chunk => {
-      return cell(lane, way, connections, streams, chunk, scale(lane.path.name))
-    })))),
-    ...Object.entries(ports).flatMap(([name, port]) => chunks.map((chunk): Cell => ({
-      path: 'bare socket',
-      way: name,
-      connections: 'per-stream',
-      streams,
-      chunk,
-      amount: SOCKET_AMOUNT * MIB * scale('bare socket'),
-      open: async () => Promise.all(Array.from({ length: streams }, async () => openSocket(name as SocketName, host, port)))
-    })))
-  ]
+      return transfer(pipes, { amount: SOCKET_AMOUNT * MIB * scale('bare socket'), chunk, listenerCpu })
+    }
+  })))
 }
 
-export async function measureCells (cells: Cell[], listenerCpu: () => Promise<number>, init: InterleaveInit): Promise<Measured[]> {
-  const samples = await interleave(Object.fromEntries(cells.map((cell, i) => [i, async () => {
-    return transfer(await cell.open(), { ...cell, listenerCpu })
-  }])), init)
+export async function measureCells (cells: Cell[], init: InterleaveInit): Promise<Measured[]> {
+  const samples = await interleave(Object.fromEntries(cells.map((cell, i) => [i, cell.sample])), init)
 
   return cells.map((cell, i) => ({ ...cell, samples: samples[i] ?? [] }))
 }
@@ -106,10 +104,12 @@ export async function measureCells (cells: Cell[], listenerCpu: () => Promise<nu
 /**
  * Records the raw samples
  */
-export function record (recorder: Recorder, { path, way, connections, streams, chunk, samples }: Measured): Record<keyof Sample, Summary> {
+export function record (recorder: Recorder, { path, way, connections, streams, chunk, samples }: Measured): Partial<Record<keyof Sample, Summary>> {
   const labels = { path, way, connections, streams, 'source, KiB': chunk / 1024 }
-  const add = (figure: string, unit: string, key: keyof Sample): Summary => {
-    return recorder.add(figure, unit, labels, samples.map(sample => sample[key]))
+  const add = (figure: string, unit: string, key: keyof Sample): Summary | undefined => {
+    const values = samples.flatMap(sample => sample[key] ?? [])
+
+    return values.length === 0 ? undefined : recorder.add(figure, unit, labels, values)
   }
 
   return {
@@ -125,23 +125,22 @@ export function record (recorder: Recorder, { path, way, connections, streams, c
  */
 export function printCells (measured: Measured[], recorder: Recorder): void {
   const chunks = [...new Set(measured.map(({ chunk }) => chunk))]
-  const rows = new Map<string, string[]>()
+  const print = (summary: Summary | undefined, fn: (summary: Summary) => string): string => summary == null ? '' : fn(summary)
+  const rows = Map.groupBy(measured, ({ path, way, connections }) => `${path} ${way} ${connections}`)
 
-  for (const cell of measured) {
-    const { path, way, connections, streams, chunk } = cell
-    const name = streams === 1 || path === 'bare socket' ? path : `${path}, ${connections}`
-    const { rate, dialer, listener, buffered } = record(recorder, cell)
-    const row = rows.get(`${name} ${way}`) ?? [name, way]
-
-    row.push(spread(rate))
-
+  printTable(['path', `sent with, ${measured[0]?.streams} at once`, ...chunks.map(chunk => `MB/s of ${number(chunk / 1024)} KiB`), 'ms CPU/MB', 'listener', 'MiB waiting'], [...rows.values()].map(cells => {
+    const recorded = new Map(cells.map(cell => [cell.chunk, record(recorder, cell)]))
     // the source makes hardly any difference for the others
-    if (chunk === chunks.at(-1)) {
-      row.push(number(dialer.median, 2), number(listener.median, 2), number(buffered.median, 1))
-    }
+    const { dialer, listener, buffered } = recorded.get(KIB_64) ?? {}
+    const [{ path, way, connections, streams }] = cells as [Measured]
 
-    rows.set(`${name} ${way}`, row)
-  }
-
-  printTable(['path', `sent with, ${measured[0]?.streams} at once`, ...chunks.map(chunk => `MB/s of ${number(chunk / 1024)} KiB`), 'ms CPU/MB', 'listener', 'MiB waiting'], [...rows.values()])
+    return [
+      streams === 1 || path === 'bare socket' ? path : `${path}, ${connections}`,
+      way,
+      ...chunks.map(chunk => print(recorded.get(chunk)?.rate, spread)),
+      print(dialer, ({ median }) => number(median, 2)),
+      print(listener, ({ median }) => number(median, 2)),
+      print(buffered, ({ median }) => number(median, 1))
+    ]
+  }))
 }

@@ -34,9 +34,9 @@ export interface Sample {
   listener: number
 
   /**
-   * The most that a pipe had buffered, in MiB
+   * The most that a pipe had buffered, in MiB, where that is known
    */
-  buffered: number
+  buffered?: number
 }
 
 export interface TransferInit {

@@ -52,6 +52,13 @@ export class ConnectionPool {
   }
 
   /**
+   * The one that all further ones are to be like
+   */
+  get pinned (): Connection | undefined {
+    return this.#pinned?.connection
+  }
+
+  /**
    * Those that are open
    */
   get connections (): Connection[] {

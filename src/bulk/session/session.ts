@@ -13,7 +13,7 @@ import { withErrors } from '../../util/to-error.ts'
 import { ConnectionPool } from './connection-pool.ts'
 import { CountedStream } from './counted-stream.ts'
 import { endStream } from '../ending.ts'
-import { endWith } from '../../compat/quic-lost-streams.ts'
+import { endWith } from '../../compat/quic/lost-streams.ts'
 import { withSignal } from '../with-signal.ts'
 import type { ConnectionPoolInit } from './connection-pool.ts'
 import type { ByteCount } from './counted-stream.ts'
@@ -61,6 +61,14 @@ export class Session implements BulkSession {
 
   get transport (): TransportName {
     return this.#pool.transport
+  }
+
+  get encryption (): string | undefined {
+    return this.#pool.pinned?.encryption
+  }
+
+  get multiplexer (): string | undefined {
+    return this.#pool.pinned?.multiplexer
   }
 
   get connections (): Connection[] {
@@ -171,7 +179,9 @@ export class Session implements BulkSession {
       this.#streams.delete(counted)
     })
 
-    return { stream, connection, transport, fellBack, reason: reason ?? (pooled.references > 1 ? this.#pool.limitedBy : undefined) }
+    const { encryption, multiplexer } = connection
+
+    return { stream, connection, transport, encryption, multiplexer, fellBack, reason: reason ?? (pooled.references > 1 ? this.#pool.limitedBy : undefined) }
   }
 
   /**

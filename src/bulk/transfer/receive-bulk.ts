@@ -103,7 +103,8 @@ class Receiving {
   async * chunks (): AsyncGenerator<Uint8Array, void, undefined> {
     try {
       while (true) {
-        const chunk = await this.#next()
+        // what is there already takes no promise
+        const chunk = this.#take() ?? await this.#next()
 
         if (chunk == null) {
           return
@@ -145,10 +146,9 @@ class Receiving {
 
   async #next (): Promise<Uint8Array | undefined> {
     while (!this.#isOver) {
-      const chunk = this.#queue.take()
+      const chunk = this.#take()
 
       if (chunk != null) {
-        this.#adjustHold()
         return chunk
       }
 
@@ -165,6 +165,16 @@ class Receiving {
 
       await new Promise<void>(resolve => { this.#wake = resolve })
     }
+  }
+
+  #take (): Uint8Array | undefined {
+    const chunk = this.#queue.take()
+
+    if (chunk != null) {
+      this.#adjustHold()
+    }
+
+    return chunk
   }
 
   /**

@@ -24,6 +24,7 @@ var handlers = map[protocol.ID]func(network.Stream) error{
 	"/interop/sink/1.0.0":        sink,
 	"/interop/slow/1.0.0":        slow,
 	"/interop/lp/1.0.0":          lengthPrefixed,
+	"/interop/count/1.0.0":       count,
 }
 
 func handle(h host.Host) {

@@ -27,6 +27,9 @@ type Command struct {
 	// Open streams there
 	To string `json:"to"`
 	Exchanges
+
+	// How much of the bulk data is written at a time, in bytes
+	Chunk int `json:"chunk"`
 }
 
 type message map[string]any
@@ -108,6 +111,10 @@ func run(h host.Host, command Command) (message, error) {
 		return message{}, nil
 	case "exchange":
 		return exchangeAll(h, command)
+	case "bulk":
+		return bulk(h, command)
+	case "cpu":
+		return cpu()
 	default:
 		return nil, fmt.Errorf("there is no command %q", command.Command)
 	}

@@ -11,6 +11,7 @@ import { createLibp2p } from 'libp2p'
 
 const init = { transports: [tcp()], connectionEncrypters: [noise()], streamMuxers: [yamux()] }
 const listener = await createLibp2p({ ...init, connectionManager: { inboundConnectionThreshold: Infinity }, addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] } })
+const outcomes: Array<Promise<string>> = []
 
 for (let microtasks = 0; microtasks < 14; microtasks++) {
   const dialer = await createLibp2p(init)
@@ -24,14 +25,17 @@ for (let microtasks = 0; microtasks < 14; microtasks++) {
     await Promise.resolve()
   }
 
-  const outcome = await Promise.race([
+  const outcome = Promise.race([
     dialer.dial(listener.getMultiaddrs()).then(() => 'connected', ({ name }) => name),
     new Promise(resolve => { setTimeout(resolve, 2_000, 'nothing within 2 s') })
   ])
 
-  process.stdout.write(`${microtasks} ${outcome}\n`)
+  outcomes.push(outcome.finally(async () => dialer.stop()))
   await first
-  await dialer.stop()
+}
+
+for (const [microtasks, outcome] of outcomes.entries()) {
+  process.stdout.write(`${microtasks} ${await outcome}\n`)
 }
 
 await listener.stop()

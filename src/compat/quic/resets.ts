@@ -13,8 +13,8 @@
  *
  * Until: a read that fails resets the stream.
  */
-import { override } from '../util/override.ts'
-import type { Override } from '../util/override.ts'
+import { override } from '../../util/override.ts'
+import type { Override } from '../../util/override.ts'
 import type { Logger, Stream } from '@libp2p/interface'
 
 type Logs = Pick<Stream, 'log'>

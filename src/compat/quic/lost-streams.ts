@@ -6,7 +6,8 @@
  * Where: https://github.com/ChainSafe/js-libp2p-quic/blob/main/src/stream-muxer.ts,
  * test/interop/upstream/js-libp2p-quic-lost-streams.md
  *
- * How it is detected: it is not, a stream that has ended with its connection is left
+ * How it is detected: quic-streams.ts does it for all streams of a connection. Where that
+ * cannot, or is not to, it is not detected: a stream that has ended with its connection is left
  * alone.
  *
  * Without it: who reads from such a stream, or waits for it to close, waits for ever.
@@ -14,7 +15,7 @@
  * Until: the muxer goes through a copy of its list.
  */
 import { ConnectionClosedError } from '@libp2p/interface'
-import { onceClosed } from '../util/streams.ts'
+import { onceClosed } from '../../util/streams.ts'
 import type { Connection, Stream } from '@libp2p/interface'
 
 /**

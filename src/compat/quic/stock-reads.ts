@@ -8,21 +8,23 @@
  * How it is detected: the stream has a method `readFromStream`, the loop that reads. It
  * ends when a read fails with the code `Unknown`, and can be called again.
  *
- * Without it: paused-reads.ts, which aborts the stream of a slow reader.
+ * Where it is used: on streams that quic-streams.ts did not get hold of.
+ *
+ * Without it: ../paused-reads.ts, which aborts the stream of a slow reader.
  *
  * Until: nothing is read while a stream is paused.
  */
-import { override } from '../util/override.ts'
-import { canReceive } from './paused-reads.ts'
-import { onReadError } from './quic-resets.ts'
-import type { ReadHold, ReadHoldInit } from './paused-reads.ts'
-import type { Override } from '../util/override.ts'
+import { override } from '../../util/override.ts'
+import { canReceive } from '../../util/streams.ts'
+import { onReadError } from './resets.ts'
+import type { ReadHold, ReadHoldInit } from '../paused-reads.ts'
+import type { Override } from '../../util/override.ts'
 import type { Stream } from '@libp2p/interface'
 
 type QuicStream = Stream & { readFromStream(): Promise<void>, onData(data: unknown): void, onRemoteCloseWrite(): void }
 type Reads = Pick<QuicStream, 'onData' | 'onRemoteCloseWrite'>
 
-export function isQuicStream (stream: Stream): stream is QuicStream {
+export function isStockStream (stream: Stream): stream is QuicStream {
   return typeof (stream as Partial<QuicStream>).readFromStream === 'function'
 }
 
@@ -31,7 +33,7 @@ export function isQuicStream (stream: Stream): stream is QuicStream {
  */
 const PARK = Object.assign(new Error('Reading is held'), { code: 'Unknown' })
 
-export class QuicReads implements ReadHold {
+export class StockReads implements ReadHold {
   #isHeld = false
   #isParking = false
   #isParked = false

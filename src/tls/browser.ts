@@ -1,0 +1,4 @@
+/**
+ * In browsers there are no sockets
+ */
+export * from '@libp2p/tls'
