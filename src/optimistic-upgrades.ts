@@ -170,10 +170,7 @@ export class OptimisticUpgrades {
       onDone
     })
     this.#attempts.set(maConn, attempt)
-    addUnconfirmed(maConn, async () => {
-      negotiation.flush()
-      await untilDone
-    })
+    addUnconfirmed(maConn, untilDone)
 
     try {
       const connection = await stock(maConn, options)

@@ -90,7 +90,8 @@ describe.each(DIAL_TRANSPORTS)('with resume over %s', transport => {
     }
 
     expect(restarts).toBeGreaterThan(RECONNECTS / 2 / RESTART_EVERY / 2)
-  })
+    // all of them take minutes
+  }, RECONNECTS * 300)
 
   it(`${ABORTS} dials that are aborted at any moment end, and what is known of the peer stays`, async () => {
     const random = randomFrom(19)

@@ -1,5 +1,6 @@
 import { noise } from '@libp2p/noise'
 import { tls } from '@libp2p/tls'
+import { tls as socketTls } from '../../src/tls/index.ts'
 import { timeEcho, timeExchange } from '../../test/support/exchange.ts'
 import { PROTOCOLS } from '../../test/support/peer-protocols.ts'
 import { ECHO } from '../../test/support/streams.ts'
@@ -31,7 +32,8 @@ type Kind = typeof KINDS[number]
 
 const ENCRYPTERS: Record<string, NodeInit> = {
   noise: { connectionEncrypters: [noise()] },
-  tls: { connectionEncrypters: [tls()] }
+  tls: { connectionEncrypters: [tls()] },
+  'tls on the socket': { connectionEncrypters: [socketTls()] }
 }
 
 const QUIC_ONLY: Record<string, NodeInit> = { 'of QUIC': {} }

@@ -1,7 +1,6 @@
 import { serviceCapabilities } from '@libp2p/interface'
 import { PROTOCOL, tls } from '@libp2p/tls'
 import { isTcpConnection } from '../compat/tls/tcp-socket.ts'
-import { untilConfirmed } from '../util/unconfirmed.ts'
 import { Certificates } from './certificates.ts'
 import { Handshake } from './handshake.ts'
 import type { ConnectionEncrypter, Logger, MessageStream, SecureConnectionOptions, SecuredConnection } from '@libp2p/interface'
@@ -54,9 +53,6 @@ export class TLS implements ConnectionEncrypter {
 
   async #encrypt (role: Role, connection: MessageStream, options?: SecureConnectionOptions): Promise<SecuredConnection | undefined> {
     if (this.#init != null && isTcpConnection(connection)) {
-      // what leaves the socket for TLS would be the end of multistream-select, too
-      await untilConfirmed(connection)
-
       return new Handshake(this.#init, role, connection, options).run()
     }
 

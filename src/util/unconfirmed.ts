@@ -1,16 +1,16 @@
 /**
  * Connections that are used before the peer has confirmed the encrypter. An encrypter that
- * goes past the connection, to the socket below, has to wait for that.
+ * goes past the connection, to the socket below, must not do so before.
  */
-const unconfirmed = new WeakMap<object, () => Promise<void>>()
+const unconfirmed = new WeakMap<object, Promise<void>>()
 
 /**
- * `confirm` resolves when the peer has confirmed it, or the connection is closed
+ * The promise resolves when the peer has confirmed it, or the connection is closed
  */
-export function addUnconfirmed (connection: object, confirm: () => Promise<void>): void {
-  unconfirmed.set(connection, confirm)
+export function addUnconfirmed (connection: object, confirmed: Promise<void>): void {
+  unconfirmed.set(connection, confirmed)
 }
 
-export async function untilConfirmed (connection: object): Promise<void> {
-  await unconfirmed.get(connection)?.()
+export function whenConfirmed (connection: object): Promise<void> | undefined {
+  return unconfirmed.get(connection)
 }

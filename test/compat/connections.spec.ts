@@ -27,6 +27,7 @@ import { outcomeOf } from './settled.ts'
 import type { NodeInit, TransportName } from '../support/nodes.ts'
 import type { TcpPair } from '../support/tcp-pair.ts'
 import type { Connection, ConnectionEncrypter, Libp2p, Startable, Upgrader } from '@libp2p/interface'
+import type { AddressInfo } from 'node:net'
 
 const HELD = '/held/1.0.0'
 
@@ -252,6 +253,25 @@ describe('the metrics of stock', () => {
 
     expect(dialer.socket.bytesWritten).toBe(1_010)
     expect(await registry.metrics()).toMatch(/libp2p_data_transfer_bytes_total{[^}]*global sent[^}]*} 10\n/)
+  })
+})
+
+describe('a TLSSocket of Node.js that is a client', () => {
+  it('takes what comes in front of the answer for the answer, else src/compat/tls/early-socket.ts can go', async () => {
+    const server = createServer(socket => {
+      socket.on('error', () => {})
+      socket.once('data', () => { socket.write(encodeHandshake('/tls/1.0.0')) })
+    }).listen(0, '127.0.0.1')
+
+    await once(server, 'listening')
+    const bare = connect({ host: '127.0.0.1', port: (server.address() as AddressInfo).port })
+    const socket = connectTls({ socket: bare, rejectUnauthorized: false })
+    const [err] = await once(socket, 'error').catch(err => [err])
+
+    expect(err.code).toBe('ERR_SSL_WRONG_VERSION_NUMBER')
+    socket.destroy()
+    server.close()
+    await once(server, 'close')
   })
 })
 

@@ -17,9 +17,7 @@ import type { Connection, Libp2p } from '@libp2p/interface'
 const CELLS = builtCells().filter(({ transport }) => transport === 'tcp')
 
 describe.each(CELLS)('a dial to $name', ({ peer: peerName, transport, encrypter: name = 'noise' }) => {
-  // TLS on the socket waits, as it takes the socket away
-  const waits = name === 'socket tls'
-  const encrypter = waits ? 'tls' : name
+  const encrypter = name === 'socket tls' ? 'tls' : name
   const handshake = encodeHandshake(ENCRYPTER_PROTOCOLS[encrypter])
   let peer: PeerProcess
   let relay: Relay
@@ -54,7 +52,7 @@ describe.each(CELLS)('a dial to $name', ({ peer: peerName, transport, encrypter:
     relay.hold()
     const dialing = dialer.dial(relay.addr)
 
-    await until(() => relay.bytesUp - before >= handshake.byteLength + (waits ? 0 : FIRST_MESSAGE[encrypter]))
+    await until(() => relay.bytesUp - before >= handshake.byteLength + FIRST_MESSAGE[encrypter])
     relay.release()
 
     return dialing
