@@ -43,6 +43,33 @@ export const FIN_LAG = 0.2
 export const LAST_IDENTIFY_KEY = 'StreamOpenerProtocols'
 
 /**
+ * The key in a peer's metadata under which the encrypters are stored that the last dial
+ * asked the peer for, one to a line. The last one is what it speaks.
+ */
+export const LAST_ENCRYPTERS_KEY = 'StreamOpenerEncrypters'
+
+/**
+ * How long a peer that was dialled may take to confirm an encrypter that it is taken to
+ * speak, in ms: long enough for any link, and so much less than libp2p gives an address
+ * that there is time to dial it again
+ *
+ * @see https://github.com/libp2p/js-libp2p/blob/main/packages/libp2p/src/connection-manager/constants.defaults.ts (ADDRESS_DIAL_TIMEOUT)
+ */
+export const FIRST_FLIGHT_TIMEOUT = 2_500
+
+/**
+ * How long the handshake of an encrypter waits for the encrypter's first message, in ms.
+ * To sign the key of noise, or to make a certificate, takes 1 to 5 ms. Only an encrypter
+ * that waits for the peer to speak first writes nothing.
+ */
+export const FIRST_MESSAGE_PATIENCE = 50
+
+/**
+ * How many refusals of encrypters and muxers are held, each takes some 200 bytes
+ */
+export const MAX_REFUSALS = 1_000
+
+/**
  * How many of the protocols that a peer names in an identify message are held. Peers
  * have some 10 to 60 of them. A message may name 16,000 short ones in 80 KiB, which
  * would take 0.7 MiB for each connection of the peer, these take 42 KiB.

@@ -14,6 +14,7 @@ import { Negotiations } from './negotiation/negotiations.ts'
 import { readCallOptions, readProtocols } from './options.ts'
 import { isBeforeFirstByte } from './outbound-stream.ts'
 import { toError } from './util/to-error.ts'
+import type { OptimisticUpgrades } from './optimistic-upgrades.ts'
 import { transportOf } from './transport-of.ts'
 import type { Request } from './admission.ts'
 import type { BulkOpener } from './bulk/bulk-opener.ts'
@@ -48,6 +49,11 @@ export class StreamOpener implements BulkStreams, Startable {
    * and a page need not load it before
    */
   #bulk?: BulkOpener
+
+  /**
+   * Loaded where an option asks for it
+   */
+  #upgrades?: OptimisticUpgrades
 
   /**
    * Where there is QUIC, so never in a page
@@ -115,7 +121,23 @@ export class StreamOpener implements BulkStreams, Startable {
     const guarding = this.#settings.listenerGuard ? this.#guard.start() : undefined
 
     connections.forEach(connection => { this.#add(connection) })
-    await Promise.all([guarding, this.#loadQuic()])
+    await Promise.all([guarding, this.#startUpgrades(), this.#loadQuic()])
+  }
+
+  async #startUpgrades (): Promise<void> {
+    const { negotiation, resume } = this.#settings
+
+    if (!resume && (negotiation === 'identified' || negotiation === 'full')) {
+      return
+    }
+
+    const { OptimisticUpgrades } = await import('./optimistic-upgrades.ts')
+
+    // it may have been stopped meanwhile
+    if (this.#started) {
+      this.#upgrades ??= new OptimisticUpgrades(this.#components, this.#settings, this.#log, this.#metrics)
+      this.#upgrades.start()
+    }
   }
 
   async #loadQuic (): Promise<void> {
@@ -150,6 +172,7 @@ export class StreamOpener implements BulkStreams, Startable {
 
     this.#started = false
     this.#known.stop()
+    this.#upgrades?.stop()
     this.#admission.stop()
     this.#negotiations.stop()
     this.#intercept.stop()

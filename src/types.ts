@@ -1,7 +1,7 @@
 /**
  * The contract: what the options, events and results are
  */
-import type { ComponentLogger, Connection, ConnectionGater, DialProtocolOptions, Libp2pEvents, Metrics, NewStreamOptions, PeerId, PeerRouting, PeerStore, TypedEventTarget, Upgrader } from '@libp2p/interface'
+import type { ComponentLogger, Connection, ConnectionGater, ConnectionProtector, DialProtocolOptions, Libp2pEvents, Metrics, NewStreamOptions, PeerId, PeerRouting, PeerStore, TypedEventTarget, Upgrader } from '@libp2p/interface'
 import type { ConnectionManager, Registrar, TransportManager } from '@libp2p/interface-internal'
 import type { ProgressEvent } from 'progress-events'
 
@@ -15,6 +15,10 @@ import type { ProgressEvent } from 'progress-events'
  *   refused it on the same connection - for networks where every peer is known to
  *   speak it
  * - `'full'`: never, every stream is negotiated by libp2p itself
+ *
+ * With `'always'` peers are also taken to speak the node's only encrypter, or the first of
+ * several, and so the muxer, when they are dialled over TCP or WebSockets. A function is
+ * asked for each of these.
  */
 export type Negotiation = 'identified' | 'always' | 'full'
 
@@ -88,6 +92,11 @@ export interface NegotiationOptions {
    *
    * From when this is used for the first time, identify messages are stored with
    * the metadata of the peer in the peer store.
+   *
+   * As an option of the service it is for dials over TCP and WebSockets as well: the peer
+   * is taken to speak the encrypter that it has confirmed on the last one, so that the
+   * first message of the encrypter leaves at once. If it does not confirm it, its address
+   * is dialled once more, and libp2p negotiates.
    *
    * @default false
    */
@@ -399,9 +408,14 @@ export interface StreamOpenerComponents {
   transportManager: TransportManager
 
   /**
-   * Makes connections of what bulk streams dial, and knows the muxers of the node
+   * Makes connections of what is dialled, and knows the encrypters and muxers of the node
    */
   upgrader: Upgrader
+
+  /**
+   * Where there is one, connections are upgraded by libp2p alone
+   */
+  connectionProtector?: ConnectionProtector
 
   /**
    * Is asked before anything is dialled for a bulk stream

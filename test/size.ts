@@ -3,9 +3,9 @@
  * the package adds: minified and compressed, as it is downloaded. What libp2p
  * brings along anyway does not count.
  *
- * The package loads its code for bulk streams when the first one is opened, and that
- * for QUIC where there is such a transport, so never in a page. What counts is what a
- * page has to load before.
+ * The package loads its code for bulk streams when the first one is opened, that for QUIC
+ * where there is such a transport, so never in a page, and that for faster dials where an
+ * option asks for it. What counts is what a page has to load before.
  */
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -57,8 +57,9 @@ function later (filter: RegExp): Plugin {
 
 const quic = later(/\/quic-streams\.ts$/)
 const bulk = later(/\/bulk-opener\.ts$/)
+const upgrades = later(/\/optimistic-upgrades\.ts$/)
 
-async function measure (contents: string, plugins: Plugin[] = [quic]): Promise<Size> {
+async function measure (contents: string, plugins: Plugin[] = [quic, upgrades]): Promise<Size> {
   const { outputFiles } = await build({
     stdin: { contents, resolveDir: join(import.meta.dirname, '..') },
     bundle: true,
@@ -86,7 +87,7 @@ function print (name: string, ...columns: Array<string | number>): void {
 const opener = application('import { streamOpener } from \'./src/index.ts\'', 'streamOpener: streamOpener()')
 const transfer = application('import { receiveBulk, sendBulk, streamOpener } from \'./src/index.ts\'', 'streamOpener: streamOpener() } }); Object.assign(globalThis, { receiveBulk, sendBulk }); void ({ services: {')
 const without = await measure(application('', ''))
-const start = await measure(opener, [quic, bulk])
+const start = await measure(opener, [quic, bulk, upgrades])
 
 print('bytes', 'minified', 'minified + gzip')
 print('a libp2p application', without.minified, without.compressed)
@@ -96,6 +97,7 @@ function printAdded (name: string, { minified, compressed }: Size): void {
 }
 
 printAdded('the package adds', start)
+printAdded('and with resume', await measure(opener, [quic, bulk]))
 printAdded('and with bulk streams', await measure(opener))
 printAdded('and sendBulk and receiveBulk', await measure(transfer))
 

@@ -8,10 +8,11 @@ import { runInNewContext } from 'node:vm'
 import { tls as stock } from '@libp2p/tls'
 import { generateCertificate } from '@libp2p/tls/utils'
 import { Uint8ArrayList } from 'uint8arraylist'
-import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { EncryptedConnection } from '../src/compat/tls/encrypted-connection.ts'
 import { Handshake } from '../src/tls/handshake.ts'
 import { tls } from '../src/tls/index.ts'
+import { addUnconfirmed } from '../src/util/unconfirmed.ts'
 import { addressOf, createStockNode, stopNodes } from './support/nodes.ts'
 import { bytes, ECHO, echo, exchange, pattern } from './support/streams.ts'
 import { createEncrypter, createIdentity, encrypt, tcpPair } from './support/tcp-pair.ts'
@@ -27,7 +28,13 @@ beforeAll(async () => {
   them = await createIdentity()
 })
 
+/**
+ * Whether the dialer begins before the listener has confirmed TLS
+ */
+let isEarly = false
+
 afterEach(async () => {
+  isEarly = false
   pair?.dialer.socket.destroy()
   pair?.listener.socket.destroy()
   await pair?.server.close()
@@ -45,6 +52,11 @@ interface Ends {
  */
 async function createEnds (remote: EncrypterFactory = tls, init: Parameters<typeof tcpPair>[1] = {}): Promise<Ends> {
   pair = await tcpPair(undefined, init)
+
+  if (isEarly) {
+    addUnconfirmed(pair.dialer, Promise.resolve())
+  }
+
   const { dialer, listener } = await encrypt(pair, createEncrypter(tls, us), createEncrypter(remote, them))
 
   return { pair, near: dialer.connection, far: listener.connection }
@@ -66,7 +78,14 @@ async function closed (stream: MessageStream): Promise<StreamCloseEvent> {
 
 const CHUNK = pattern(65_536)
 
-describe.each([['this package', tls], ['@libp2p/tls', stock]] as const)('with %s at the other end', (_, remote) => {
+describe.each([
+  ['this package', false, tls],
+  ['@libp2p/tls', false, stock],
+  ['this package', true, tls],
+  ['@libp2p/tls', true, stock]
+] as const)('with %s at the other end, begun before it was confirmed: %s,', (_, begunEarly, remote) => {
+  beforeEach(() => { isEarly = begunEarly })
+
   it('a peer that does not read stops the sender, and nothing is lost', async () => {
     const { near, far } = await createEnds(remote)
     const chunks = 1_024

@@ -2,6 +2,8 @@
  * The other end, a process of its own: a node that knows nothing of this package
  * unless it is to guard its handlers or to have its TLS, on loopback and behind links
  */
+import { noise } from '@libp2p/noise'
+import { tls as stockTls } from '@libp2p/tls'
 import { streamOpener } from '../../src/index.ts'
 import { tls } from '../../src/tls/index.ts'
 import { addressOf, createStockNode } from '../../test/support/nodes.ts'
@@ -16,7 +18,8 @@ import type { NodeInit, TransportName } from '../../test/support/nodes.ts'
 const [transport, kind] = process.argv.slice(2)
 
 const INIT: Record<ListenerKind, NodeInit> = {
-  stock: {},
+  // the dialer chooses
+  stock: { connectionEncrypters: [noise(), stockTls()] },
   guarded: { services: { streamOpener: streamOpener() } },
   tls: { connectionEncrypters: [tls()] }
 }

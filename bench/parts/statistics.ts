@@ -1,5 +1,5 @@
 import { linearRegression, median, quantile, sampleWithReplacement } from 'simple-statistics'
-import { randomFrom } from './random.ts'
+import { randomFrom } from '../../test/support/random.ts'
 
 export interface Summary {
   median: number

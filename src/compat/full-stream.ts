@@ -17,9 +17,11 @@
  */
 import { override } from '../util/override.ts'
 import type { Override } from '../util/override.ts'
-import type { Stream } from '@libp2p/interface'
+import type { MessageStream, Stream } from '@libp2p/interface'
 
-type Events = Pick<Stream, 'safeDispatchEvent'>
+type FillableStream = MessageStream & Pick<Stream, 'writeStatus'>
+
+type Events = Pick<MessageStream, 'safeDispatchEvent'>
 
 /**
  * A stream that seems full to its user, whatever its muxer can take
@@ -29,13 +31,13 @@ export class FullStream {
    * Whether the muxer cannot take more either
    */
   #muxerNeedsDrain: boolean
-  readonly #stream: Stream
+  readonly #stream: FillableStream
   readonly #events: Override<Events>
 
   /**
    * `held` are the bytes that wait apart from those of the muxer
    */
-  constructor (stream: Stream, held: () => number) {
+  constructor (stream: FillableStream, held: () => number) {
     const { writeBufferLength } = stream
 
     this.#stream = stream
@@ -71,7 +73,7 @@ export class FullStream {
     const stream = this.#stream
 
     this.#events.restore()
-    delete (stream as Partial<Stream>).writeBufferLength
+    delete (stream as Partial<FillableStream>).writeBufferLength
 
     if (stream.status === 'open') {
       stream.writableNeedsDrain = this.#muxerNeedsDrain

@@ -3,27 +3,40 @@
  * its muxer what to send, through methods that @libp2p/interface does not name:
  * `onData`, `onRemoteCloseWrite`, `onTransportClosed`, `sendCloseRead` and
  * `sendCloseWrite`. Streams of yamux, mplex, QUIC, WebRTC and WebTransport inherit them
- * from @libp2p/utils 7 (src/abstract-stream.ts). No public method lets a program add a
- * handshake to a stream that is in use, and take the answer out.
+ * from @libp2p/utils 7 (src/abstract-stream.ts), connections and what encrypters make of
+ * them all but the last two (src/abstract-message-stream.ts). No public method lets a
+ * program add a handshake to a stream that is in use, and take the answer out.
  *
  * Where: https://github.com/libp2p/js-libp2p/blob/main/packages/utils/src/abstract-stream.ts,
  * test/interop/upstream/js-libp2p-hidden.md
  *
  * How it is detected: all of the methods are there.
  *
- * Without it: libp2p negotiates the streams of that muxer, which costs the round trip.
+ * Without it: libp2p negotiates the streams of that muxer, or on that connection, which
+ * costs the round trip.
  *
  * Until: libp2p negotiates lazily itself (https://github.com/libp2p/specs/issues/643), or
  * muxers take a handshake for `createStream`.
  */
 import { retire } from '../util/override.ts'
-import type { AbortOptions, Stream } from '@libp2p/interface'
+import type { AbortOptions, MessageStream, MultiaddrConnection, Stream } from '@libp2p/interface'
 import type { AbstractStream } from '@libp2p/utils'
 import type { Uint8ArrayList } from 'uint8arraylist'
 
-export type MuxedStream = Stream & Pick<AbstractStream, 'onData' | 'onRemoteCloseWrite' | 'onTransportClosed' | 'sendCloseRead' | 'sendCloseWrite'>
+type ReceivingMethods = Pick<AbstractStream, 'onData' | 'onRemoteCloseWrite' | 'onTransportClosed'>
+type HalfCloseMethods = Pick<AbstractStream, 'sendCloseRead' | 'sendCloseWrite'>
 
-const METHODS: Array<keyof MuxedStream> = ['onData', 'onRemoteCloseWrite', 'onTransportClosed', 'sendCloseRead', 'sendCloseWrite']
+/**
+ * A connection, what an encrypter makes of one, or a stream of a muxer
+ */
+export type HookableStream = MessageStream & Pick<Stream, 'writeStatus'> & ReceivingMethods & Partial<HalfCloseMethods>
+
+export type HookableConnection = MultiaddrConnection & HookableStream
+
+export type MuxedStream = Stream & ReceivingMethods & HalfCloseMethods
+
+const RECEIVING: Array<keyof ReceivingMethods> = ['onData', 'onRemoteCloseWrite', 'onTransportClosed']
+const HALF_CLOSE: Array<keyof HalfCloseMethods> = ['sendCloseRead', 'sendCloseWrite']
 
 /**
  * The streams of a muxer cannot carry the handshake
@@ -36,7 +49,15 @@ export class UnsuitedMuxerError extends Error {
  * Whether the stream itself can carry the handshake
  */
 export function isMuxedStream (stream: Stream): stream is MuxedStream {
-  return METHODS.every(method => typeof (stream as Partial<MuxedStream>)[method] === 'function')
+  return isHookable(stream) && HALF_CLOSE.every(method => typeof stream[method] === 'function')
+}
+
+/**
+ * The same for any message stream, of which only a half of it can be closed where it is
+ * a stream of a muxer
+ */
+export function isHookable (stream: MessageStream): stream is HookableStream {
+  return RECEIVING.every(method => typeof (stream as Partial<HookableStream>)[method] === 'function')
 }
 
 /**
@@ -62,7 +83,7 @@ export interface StreamHooks {
   lost(err?: Error): void
 
   /**
-   * Tell the peer that nobody reads
+   * Tell the peer that nobody reads, where that is possible
    */
   stopReading(options?: AbortOptions): Promise<void>
 
@@ -79,17 +100,17 @@ export interface StreamHooks {
  * names, and that was the most expensive part of an open.
  */
 export class HookedStream implements Required<StreamHooks> {
-  readonly #stream: MuxedStream
+  readonly #stream: HookableStream
   readonly #hooks: StreamHooks
-  readonly #send: MuxedStream['send']
-  readonly #close: MuxedStream['close']
-  readonly #onData: MuxedStream['onData']
-  readonly #onRemoteCloseWrite: MuxedStream['onRemoteCloseWrite']
-  readonly #onTransportClosed: MuxedStream['onTransportClosed']
-  readonly #sendCloseRead: MuxedStream['sendCloseRead']
-  readonly #sendCloseWrite: MuxedStream['sendCloseWrite']
+  readonly #send: HookableStream['send']
+  readonly #close: HookableStream['close']
+  readonly #onData: HookableStream['onData']
+  readonly #onRemoteCloseWrite: HookableStream['onRemoteCloseWrite']
+  readonly #onTransportClosed: HookableStream['onTransportClosed']
+  readonly #sendCloseRead: HookableStream['sendCloseRead']
+  readonly #sendCloseWrite: HookableStream['sendCloseWrite']
 
-  constructor (stream: MuxedStream, hooks: StreamHooks) {
+  constructor (stream: HookableStream, hooks: StreamHooks) {
     this.#stream = stream
     this.#hooks = hooks
     this.#send = stream.send
@@ -105,7 +126,10 @@ export class HookedStream implements Required<StreamHooks> {
     stream.onData = hooks.received
     stream.onRemoteCloseWrite = hooks.receivedFin
     stream.onTransportClosed = hooks.lost
-    stream.sendCloseRead = hooks.stopReading
+
+    if (this.#sendCloseRead != null) {
+      stream.sendCloseRead = hooks.stopReading
+    }
 
     if (hooks.endWriting != null) {
       stream.sendCloseWrite = hooks.endWriting
@@ -133,11 +157,11 @@ export class HookedStream implements Required<StreamHooks> {
   }
 
   async stopReading (options?: AbortOptions): Promise<void> {
-    return this.#sendCloseRead.call(this.#stream, options)
+    return this.#sendCloseRead?.call(this.#stream, options)
   }
 
   async endWriting (options?: AbortOptions): Promise<void> {
-    return this.#sendCloseWrite.call(this.#stream, options)
+    return this.#sendCloseWrite?.call(this.#stream, options)
   }
 
   /**
@@ -153,9 +177,12 @@ export class HookedStream implements Required<StreamHooks> {
     stream.onData = retire(stream.onData, hooks.received, this.#onData)
     stream.onRemoteCloseWrite = retire(stream.onRemoteCloseWrite, hooks.receivedFin, this.#onRemoteCloseWrite)
     stream.onTransportClosed = retire(stream.onTransportClosed, hooks.lost, this.#onTransportClosed)
-    stream.sendCloseRead = retire(stream.sendCloseRead, hooks.stopReading, this.#sendCloseRead)
 
-    if (hooks.endWriting != null) {
+    if (stream.sendCloseRead != null && this.#sendCloseRead != null) {
+      stream.sendCloseRead = retire(stream.sendCloseRead, hooks.stopReading, this.#sendCloseRead)
+    }
+
+    if (hooks.endWriting != null && stream.sendCloseWrite != null && this.#sendCloseWrite != null) {
       stream.sendCloseWrite = retire(stream.sendCloseWrite, hooks.endWriting, this.#sendCloseWrite)
     }
   }

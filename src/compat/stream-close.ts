@@ -15,12 +15,12 @@
  */
 import { nextTurn } from '../util/next-turn.ts'
 import { toError } from '../util/to-error.ts'
-import type { Stream, StreamCloseEvent } from '@libp2p/interface'
+import type { MessageStream, StreamCloseEvent } from '@libp2p/interface'
 
 /**
  * Closes a stream that may be aborted meanwhile
  */
-export async function closeStream (stream: Stream, close: () => Promise<void>): Promise<void> {
+export async function closeStream (stream: MessageStream, close: () => Promise<void>): Promise<void> {
   if (stream.writeBufferLength === 0 && !stream.writableNeedsDrain) {
     return close()
   }

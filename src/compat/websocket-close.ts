@@ -37,8 +37,13 @@ export function untilTimeout (timeout: number): { signal: AbortSignal } {
 /**
  * The socket is closed when its connection is
  */
-export function closeSocketOf (maConn: MultiaddrConnection & { sendClose?(): Promise<void> }): void {
-  maConn.addEventListener('close', () => {
-    maConn.sendClose?.().catch(err => { maConn.log.error('could not close the socket - %e', err) })
-  }, { once: true })
+export function closeSocketOf (maConn: MultiaddrConnection): void {
+  maConn.addEventListener('close', () => { closeSocket(maConn) }, { once: true })
+}
+
+/**
+ * The connection has been aborted
+ */
+export function closeSocket (maConn: MultiaddrConnection & { sendClose?(): Promise<void> }): void {
+  maConn.sendClose?.().catch(err => { maConn.log.error('could not close the socket - %e', err) })
 }

@@ -17,7 +17,7 @@ import { FIN_LAG } from '../constants.ts'
 import { WriteQueue } from './write-queue.ts'
 import type { HeldFins } from '../compat/held-fins.ts'
 import type { EarlyWrites } from '../types.ts'
-import type { HookedStream, MuxedStream } from '../compat/muxed-stream.ts'
+import type { HookableStream, HookedStream } from '../compat/muxed-stream.ts'
 import type { AbortOptions, StreamMuxer } from '@libp2p/interface'
 import type { Uint8ArrayList } from 'uint8arraylist'
 
@@ -93,10 +93,10 @@ export class HeldWrites {
   #timer?: ReturnType<typeof setTimeout>
 
   readonly #writes: WriteQueue
-  readonly #stream: MuxedStream
+  readonly #stream: HookableStream
   readonly #init: HeldWritesInit
 
-  constructor (stream: MuxedStream, init: HeldWritesInit) {
+  constructor (stream: HookableStream, init: HeldWritesInit) {
     this.#stream = stream
     this.#init = init
     this.#writes = new WriteQueue(stream)

@@ -6,7 +6,8 @@
  * The peer store alone does not tell. libp2p also adds to it whatever the peer
  * has opened to us, and a pure client does not handle what it calls.
  */
-import { LastIdentify } from './last-identify.ts'
+import { LAST_IDENTIFY_KEY } from '../constants.ts'
+import { PeerMetadata } from './peer-metadata.ts'
 import { SpokenProtocols } from './spoken-protocols.ts'
 import type { Connection, IdentifyResult, Libp2pEvents, Logger, PeerId, PeerStore, TypedEventTarget } from '@libp2p/interface'
 
@@ -43,7 +44,7 @@ export class KnownProtocols {
   readonly #connections = new Map<Connection, ConnectionRecord>()
   readonly #components: KnownProtocolsComponents
   readonly #log: Logger
-  readonly #lastIdentify: LastIdentify
+  readonly #lastIdentify: PeerMetadata
   readonly #onNews: (connection: Connection) => void
 
   /**
@@ -59,7 +60,7 @@ export class KnownProtocols {
     this.#components = components
     this.#log = log
     this.#onNews = onNews
-    this.#lastIdentify = new LastIdentify(components.peerStore, log)
+    this.#lastIdentify = new PeerMetadata(components.peerStore, LAST_IDENTIFY_KEY, log)
   }
 
   start (connections: Connection[] = []): void {

@@ -32,7 +32,7 @@ export const NOT_AVAILABLE = 'na'
  */
 export const HEADER = encode(MULTISTREAM_PROTOCOL_ID)
 
-function encode (message: string, before: Uint8Array = new Uint8Array(0)): Uint8Array {
+export function encode (message: string, before: Uint8Array = new Uint8Array(0)): Uint8Array {
   const bytes = fromString(`${message}\n`)
 
   return concat([before, varint.encode(bytes.byteLength), bytes])

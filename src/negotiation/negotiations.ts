@@ -6,6 +6,7 @@ import { raceSignal } from 'race-signal'
 import { LISTENER_GUARD_PROTOCOL, NEGOTIATION_TIMEOUT } from '../constants.ts'
 import { Deadlines } from '../util/deadlines.ts'
 import { HeldFins } from '../compat/held-fins.ts'
+import { LateListeners } from '../compat/late-listeners.ts'
 import { probeListener } from './listener-probe.ts'
 import { isMuxedStream, UnsuitedMuxerError } from '../compat/muxed-stream.ts'
 import { getMuxer } from '../compat/muxer-access.ts'
@@ -201,6 +202,8 @@ export class Negotiations {
     // nothing is gained by what leaves before the end can
     const waits = heldFins != null && (isEarly || (heldFins.waitsForEnd(protocol) && !seesEnd()))
 
+    const lateListeners = new LateListeners(stream).start()
+
     const negotiation = new OptimisticNegotiation(stream, {
       protocol,
       // as in libp2p, a signal says how long it may take
@@ -234,6 +237,8 @@ export class Negotiations {
           this.#known.refused(connection, protocol, err)
         }
       },
+      onUnconfirmed: () => { lateListeners.refused() },
+      onClose: evt => { lateListeners.closed(evt) },
       onDone: () => {
         this.#running.delete(negotiation)
       }

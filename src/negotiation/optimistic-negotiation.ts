@@ -1,8 +1,10 @@
 /**
  * The dialer's side of multistream-select 1.0 for one protocol that the listener
  * is expected to speak: the handshake leaves with the first write, and the
- * listener's echo is checked and taken out while the stream is in use already.
+ * listener's echo is checked and taken out while the stream is in use already. The stream
+ * is one of a muxer, or a connection, or what an encrypter has made of a connection.
  *
+ * - selecting: libp2p is yet to select the protocol, where it does
  * - unsent: the handshake waits for the first write
  * - expecting: it was sent, what is received belongs to the echo
  * - settled: the echo is in, or the stream was closed
@@ -22,14 +24,14 @@ import { concat } from 'uint8arrays/concat'
 import { NEGOTIATION_TIMEOUT } from '../constants.ts'
 import { Echo } from './echo.ts'
 import { HeldWrites } from './held-writes.ts'
-import { LateListeners } from '../compat/late-listeners.ts'
 import { encodeHandshake } from './multistream-select.ts'
-import { nextTurn } from '../util/next-turn.ts'
+import { later } from '../util/next-turn.ts'
 import { HookedStream } from '../compat/muxed-stream.ts'
 import { closeStream } from '../compat/stream-close.ts'
 import type { Deadlines } from '../util/deadlines.ts'
 import type { HeldWritesInit } from './held-writes.ts'
-import type { MuxedStream } from '../compat/muxed-stream.ts'
+import type { HookableStream } from '../compat/muxed-stream.ts'
+import type { Selection } from './selection.ts'
 import type { AbortOptions, StreamCloseEvent } from '@libp2p/interface'
 
 /**
@@ -42,6 +44,17 @@ export interface OptimisticNegotiationInit {
    * The protocol that the listener is expected to speak
    */
   protocol: string
+
+  /**
+   * Where libp2p selects the protocol on the stream before it is used
+   */
+  selection?: Selection
+
+  /**
+   * How long the handshake waits for the first write, in ms - until the next turn of the
+   * event loop if that is not said
+   */
+  patience?: number
 
   /**
    * How long the echo may take, in ms - as long as the signal lasts if there is none
@@ -76,6 +89,17 @@ export interface OptimisticNegotiationInit {
   onRefused(err: Error): void
 
   /**
+   * The stream has failed, and not because of this end, before the listener had confirmed
+   * the protocol
+   */
+  onUnconfirmed?(): void
+
+  /**
+   * The stream was closed, whether the listener had confirmed the protocol or not
+   */
+  onClose?(evt: StreamCloseEvent): void
+
+  /**
    * Called once, when nothing of the negotiation is left on the stream
    */
   onDone(): void
@@ -89,21 +113,30 @@ function prepend (handshake: Uint8Array, data: Uint8Array | Uint8ArrayList): Uin
 }
 
 export class OptimisticNegotiation {
-  #state: 'unsent' | 'expecting' | 'settled' | 'done' = 'unsent'
+  /**
+   * Whether the listener has been asked for the protocol
+   */
+  isAsked = false
+
+  /**
+   * Whether it has confirmed it
+   */
+  isConfirmed = false
+
+  #state: 'selecting' | 'unsent' | 'expecting' | 'settled' | 'done' = 'unsent'
   #hasFin = false
   #timeout?: number
   #readClosed = false
   #sent?: PromiseWithResolvers<void>
   readonly #echo: Echo
   readonly #handshake: Uint8Array
-  readonly #stream: MuxedStream
+  readonly #stream: HookableStream
   readonly #init: OptimisticNegotiationInit
   readonly #hooked: HookedStream
   readonly #held: HeldWrites
-  readonly #lateListeners: LateListeners
-  readonly #cancelFlush: () => void
+  #cancelFlush = (): void => {}
 
-  constructor (stream: MuxedStream, init: OptimisticNegotiationInit) {
+  constructor (stream: HookableStream, init: OptimisticNegotiationInit) {
     this.#stream = stream
     this.#init = init
     this.#handshake = encodeHandshake(init.protocol)
@@ -126,25 +159,13 @@ export class OptimisticNegotiation {
       onChange: () => { this.#finish() }
     })
 
-    this.#lateListeners = new LateListeners(stream).start()
     stream.addEventListener('close', this.#onClose, { once: true })
 
-    if (init.timeout != null) {
-      this.#setDeadline(init.timeout)
+    if (init.selection == null) {
+      this.#begin()
+    } else {
+      this.#state = 'selecting'
     }
-
-    init.signal?.addEventListener('abort', this.#onAbort)
-
-    // a dialer that only reads would leave a listener that speaks first waiting,
-    // see https://github.com/libp2p/js-libp2p/issues/2321
-    this.#cancelFlush = nextTurn(() => {
-      try {
-        this.flush()
-      } catch (err) {
-        // the muxer could not send it and has aborted the stream
-        stream.log.error('could not send the handshake of %s - %e', init.protocol, err)
-      }
-    })
   }
 
   /**
@@ -179,6 +200,17 @@ export class OptimisticNegotiation {
   }
 
   /**
+   * Leave it to libp2p, which is yet to select the protocol
+   */
+  leave (): void {
+    if (this.#state === 'selecting') {
+      this.#settle()
+      this.#held.release()
+      this.#finish()
+    }
+  }
+
+  /**
    * Leave nothing behind: a stream that was not confirmed is aborted with the
    * error, what is being held back is sent
    */
@@ -190,8 +222,47 @@ export class OptimisticNegotiation {
     }
   }
 
+  /**
+   * The stream is about to be used
+   */
+  #begin (): void {
+    const { patience, protocol, signal, timeout } = this.#init
+
+    this.#state = 'unsent'
+
+    if (timeout != null) {
+      this.#setDeadline(timeout)
+    }
+
+    signal?.addEventListener('abort', this.#onAbort)
+
+    // a dialer that only reads would leave a listener that speaks first waiting,
+    // see https://github.com/libp2p/js-libp2p/issues/2321
+    this.#cancelFlush = later(() => {
+      try {
+        this.flush()
+      } catch (err) {
+        // it could not be sent, and the stream has been aborted
+        this.#stream.log.error('could not send the handshake of %s - %e', protocol, err)
+      }
+    }, patience)
+  }
+
+  #select (selection: Selection, data: Uint8Array | Uint8ArrayList): boolean {
+    const answer = selection.answer(data)
+
+    if (selection.isOver) {
+      this.#begin()
+    }
+
+    this.#hooked.received(answer)
+
+    return true
+  }
+
   #sendHandshake (data: Uint8Array | Uint8ArrayList): boolean {
     this.#state = 'expecting'
+    this.isAsked = true
     this.#cancelFlush()
     this.#held.handshakeSent()
 
@@ -199,6 +270,12 @@ export class OptimisticNegotiation {
   }
 
   #send (data: Uint8Array | Uint8ArrayList): boolean {
+    const { selection } = this.#init
+
+    if (this.#state === 'selecting' && selection != null) {
+      return this.#select(selection, data)
+    }
+
     if (this.#stream.writeStatus === 'writable' && this.#held.holdsNext) {
       this.flush()
 
@@ -225,6 +302,11 @@ export class OptimisticNegotiation {
   }
 
   #received (data: Uint8Array | Uint8ArrayList): void {
+    if (this.#state === 'selecting') {
+      // nobody has asked for anything, so libp2p had better see to it
+      this.leave()
+    }
+
     if (!this.#isOpen()) {
       this.#held.answered()
       this.#hooked.received(data)
@@ -232,6 +314,9 @@ export class OptimisticNegotiation {
     }
 
     try {
+      // a listener may speak first
+      this.flush()
+
       if (!this.#echo.receive(data)) {
         return
       }
@@ -244,6 +329,7 @@ export class OptimisticNegotiation {
   }
 
   #confirm (): void {
+    this.isConfirmed = true
     this.#settle()
 
     if (this.#readClosed) {
@@ -268,7 +354,7 @@ export class OptimisticNegotiation {
   #refuse (err: Error): void {
     if (this.#isOpen()) {
       this.#stream.abort(err)
-      this.#lateListeners.refused()
+      this.#init.onUnconfirmed?.()
       this.#init.onRefused(err)
     }
   }
@@ -293,7 +379,7 @@ export class OptimisticNegotiation {
     if (this.#isOpen()) {
       // a reader must not mistake this for the end of the answer
       err ??= new ConnectionClosedError(`The connection was closed before the peer had answered the handshake of ${this.#init.protocol}`)
-      this.#lateListeners.refused()
+      this.#init.onUnconfirmed?.()
     }
 
     this.#hooked.lost(err)
@@ -334,13 +420,13 @@ export class OptimisticNegotiation {
   readonly #onClose = (evt: StreamCloseEvent): void => {
     const wasOpen = this.#isOpen()
 
-    this.#lateListeners.closed(evt)
+    this.#init.onClose?.(evt)
     this.#settle()
     this.#held.cancel()
     this.#finish()
 
     if (wasOpen && evt.local === false) {
-      this.#lateListeners.refused()
+      this.#init.onUnconfirmed?.()
       this.#init.onRefused(evt.error ?? new StreamClosedError('The stream was closed'))
     }
   }
@@ -349,7 +435,7 @@ export class OptimisticNegotiation {
    * Whether it is still open if the listener confirms the protocol
    */
   #isOpen (): boolean {
-    return this.#state === 'unsent' || this.#state === 'expecting'
+    return this.#state === 'selecting' || this.#state === 'unsent' || this.#state === 'expecting'
   }
 
   #settle (): void {

@@ -1,4 +1,5 @@
 import { MAX_KNOWN_PROTOCOLS, MAX_MESSAGE_LENGTH } from '../constants.ts'
+import { addBounded } from '../util/bounded.ts'
 
 /**
  * What the peer at the other end of a connection is known to speak: what its last
@@ -68,23 +69,12 @@ export class SpokenProtocols {
     if (!this.#named.has(protocol)) {
       // so what the message said is not up to date, and nobody knows what else is new
       this.#isComplete = false
-      addBounded(this.#confirmed, protocol)
+      addBounded(this.#confirmed, protocol, MAX_KNOWN_PROTOCOLS)
     }
   }
 
   refused (protocol: string): void {
     this.#confirmed.delete(protocol)
-    addBounded(this.#refused, protocol)
-  }
-}
-
-/**
- * A program may make up a protocol for each stream, so the oldest one goes
- */
-function addBounded (protocols: Set<string>, protocol: string): void {
-  protocols.add(protocol)
-
-  if (protocols.size > MAX_KNOWN_PROTOCOLS) {
-    protocols.delete([...protocols][0] as string)
+    addBounded(this.#refused, protocol, MAX_KNOWN_PROTOCOLS)
   }
 }

@@ -7,7 +7,7 @@
 import { StreamBufferError } from '@libp2p/interface'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { FullStream } from '../compat/full-stream.ts'
-import type { Stream } from '@libp2p/interface'
+import type { HookableStream } from '../compat/muxed-stream.ts'
 
 export class WriteQueue {
   #bytes = 0
@@ -17,9 +17,9 @@ export class WriteQueue {
    */
   #full?: FullStream
   readonly #writes: Uint8ArrayList[] = []
-  readonly #stream: Stream
+  readonly #stream: HookableStream
 
-  constructor (stream: Stream) {
+  constructor (stream: HookableStream) {
     this.#stream = stream
   }
 
@@ -40,7 +40,7 @@ export class WriteQueue {
     this.#bytes += write.byteLength
 
     if (stream.writeBufferLength > (stream.maxWriteBufferLength ?? Infinity)) {
-      stream.abort(new StreamBufferError(`Write buffer length of ${stream.writeBufferLength} exceeded limit of ${stream.maxWriteBufferLength}, the peer has not confirmed ${stream.protocol} yet`))
+      stream.abort(new StreamBufferError(`Write buffer length of ${stream.writeBufferLength} exceeded limit of ${stream.maxWriteBufferLength}, the peer has not confirmed the protocol yet`))
     }
 
     return false

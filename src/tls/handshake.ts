@@ -2,13 +2,15 @@ import { once } from 'node:events'
 import { TLSSocket, connect } from 'node:tls'
 import { ConnectionClosedError, InvalidCryptoExchangeError } from '@libp2p/interface'
 import { countBytes } from '../compat/tls/count-bytes.ts'
+import { EarlySocket } from '../compat/tls/early-socket.ts'
 import { takeSocket } from '../compat/tls/tcp-socket.ts'
 import { EncryptedConnection } from '../compat/tls/encrypted-connection.ts'
 import { destroyOnError } from '../compat/tls/server-errors.ts'
 import { untilNextTurn } from '../util/next-turn.ts'
+import { whenConfirmed } from '../util/unconfirmed.ts'
 import type { CounterGroup, Logger, PeerId, SecureConnectionOptions, SecuredConnection, StreamCloseEvent, StreamMuxerFactory } from '@libp2p/interface'
 import type { TLSComponents } from '@libp2p/tls'
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { SecureContext } from 'node:tls'
 import type { TcpConnection } from '../compat/tls/tcp-socket.ts'
 import type { TlsUtils } from '../compat/tls/utils.ts'
@@ -102,9 +104,18 @@ export class Handshake {
 
   async #encrypt (): Promise<SecuredConnection> {
     const { certificates, countsBytes } = this.#init
-    const count = countsBytes ? countBytes(this.#connection) : undefined
+    const confirmed = whenConfirmed(this.#connection)
+    const early = confirmed == null ? undefined : new EarlySocket(this.#connection)
+    let count = early == null && countsBytes ? countBytes(this.#connection) : undefined
     // before anything is waited for, as what comes then is for TLS
-    const bare = takeSocket(this.#connection)
+    const bare = early ?? takeSocket(this.#connection)
+
+    void confirmed?.then(() => {
+      if (early?.takeOver() === true && countsBytes) {
+        count = countBytes(this.#connection)
+      }
+    })
+
     const secureContext = await this.#unlessFailed(certificates.current())
 
     if (bare.destroyed) {
@@ -135,7 +146,7 @@ export class Handshake {
     }
   }
 
-  #wrap (socket: Socket, secureContext: SecureContext): TLSSocket {
+  #wrap (socket: Duplex, secureContext: SecureContext): TLSSocket {
     const options = {
       secureContext,
       // there is no authority, `#verify` looks at what the certificate says

@@ -11,6 +11,20 @@ export async function untilNextTurn (): Promise<void> {
 }
 
 /**
+ * Call the function after so many ms, or in the next turn if none are given - returns a
+ * function that takes that back
+ */
+export function later (fn: () => void, ms?: number): () => void {
+  if (ms == null) {
+    return nextTurn(fn)
+  }
+
+  const id = setTimeout(fn, ms)
+
+  return () => { clearTimeout(id) }
+}
+
+/**
  * Call the function in the next turn of the event loop - returns a function that
  * takes that back. Browsers have no `setImmediate`.
  */

@@ -11,20 +11,23 @@ import { prometheusMetrics } from '@libp2p/prometheus-metrics'
 import { tls } from '@libp2p/tls'
 import { webSockets } from '@libp2p/websockets'
 import { Registry } from 'prom-client'
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { isMuxerClosed } from '../../src/compat/closed-muxers.ts'
 import { isTcpConnection } from '../../src/compat/tls/tcp-socket.ts'
 import { transportOf } from '../../src/index.ts'
+import { encodeHandshake } from '../../src/negotiation/multistream-select.ts'
 import { until } from '../support/bulk-data.ts'
 import { cert, key } from '../support/certificate.ts'
-import { connectIdentified, createStockNode, stopNodes } from '../support/nodes.ts'
+import { addressOf, connectIdentified, createOpenerNode, createStockNode, stopNodes } from '../support/nodes.ts'
+import { createRelay } from '../support/relay.ts'
 import { createSilentListener } from '../support/site.ts'
 import { keptLog } from '../support/log.ts'
 import { createEncrypter, createIdentity, encrypt, tcpPair } from '../support/tcp-pair.ts'
 import { outcomeOf } from './settled.ts'
 import type { NodeInit, TransportName } from '../support/nodes.ts'
 import type { TcpPair } from '../support/tcp-pair.ts'
-import type { Connection, Libp2p } from '@libp2p/interface'
+import type { Connection, ConnectionEncrypter, Libp2p, Startable, Upgrader } from '@libp2p/interface'
+import type { AddressInfo } from 'node:net'
 
 const HELD = '/held/1.0.0'
 
@@ -142,6 +145,51 @@ describe('a dial of stock', () => {
   })
 })
 
+describe('a dial of stock over TCP', () => {
+  it('waits for the encrypter, else src/compat/outbound-upgrades.ts can go', async () => {
+    const [dialer, listener] = await Promise.all([createStockNode(undefined), createStockNode('tcp')])
+    const relay = await createRelay(addressOf(listener))
+
+    onTestFinished(async () => {
+      await stopNodes(dialer, listener)
+      await relay.close()
+    })
+
+    relay.hold()
+    const dialing = dialer.dial(relay.addr)
+
+    await until(() => relay.bytesDown > 0)
+    expect(relay.bytesUp).toBe(encodeHandshake('/noise').byteLength)
+    expect(await outcomeOf(dialing)).toBe('nothing')
+    expect(relay.bytesUp).toBe(encodeHandshake('/noise').byteLength)
+    relay.release()
+    await dialing
+  })
+
+  it('goes through two methods, without which libp2p upgrades connections, else src/compat/outbound-upgrades.ts has to change', async () => {
+    const listener = await createStockNode('tcp')
+    const dialer = await createOpenerNode({ negotiation: 'always' })
+    const { upgrader } = (dialer as unknown as { components: { upgrader: Upgrader } }).components
+    const { streamOpener } = dialer.services as unknown as { streamOpener: Startable }
+    const { upgradeOutbound } = upgrader
+
+    onTestFinished(async () => stopNodes(dialer, listener))
+    const asked = vi.spyOn(upgrader, 'upgradeOutbound')
+    const secured = vi.spyOn([...upgrader.getConnectionEncrypters().values()][0] as ConnectionEncrypter, 'secureOutbound')
+    await dialer.dial(addressOf(listener))
+    expect([asked, secured].map(spy => spy.mock.calls.length)).toEqual([1, 1])
+    await dialer.hangUp(listener.peerId)
+    vi.restoreAllMocks()
+
+    await streamOpener.stop()
+    Object.assign(upgrader, { upgradeOutbound: undefined })
+    await streamOpener.start()
+    expect(upgrader.upgradeOutbound).toBe(undefined)
+    Object.assign(upgrader, { upgradeOutbound })
+    expect((await dialer.dial(addressOf(listener))).status).toBe('open')
+  })
+})
+
 describe('a stream of stock whose yamux connection is aborted in the same turn', () => {
   it('ends the process, else src/compat/yamux-uncaught.ts can go', async () => {
     const { code, stderr } = await run('js-libp2p-yamux-uncaught')
@@ -205,6 +253,25 @@ describe('the metrics of stock', () => {
 
     expect(dialer.socket.bytesWritten).toBe(1_010)
     expect(await registry.metrics()).toMatch(/libp2p_data_transfer_bytes_total{[^}]*global sent[^}]*} 10\n/)
+  })
+})
+
+describe('a TLSSocket of Node.js that is a client', () => {
+  it('takes what comes in front of the answer for the answer, else src/compat/tls/early-socket.ts can go', async () => {
+    const server = createServer(socket => {
+      socket.on('error', () => {})
+      socket.once('data', () => { socket.write(encodeHandshake('/tls/1.0.0')) })
+    }).listen(0, '127.0.0.1')
+
+    await once(server, 'listening')
+    const bare = connect({ host: '127.0.0.1', port: (server.address() as AddressInfo).port })
+    const socket = connectTls({ socket: bare, rejectUnauthorized: false })
+    const [err] = await once(socket, 'error').catch(err => [err])
+
+    expect(err.code).toBe('ERR_SSL_WRONG_VERSION_NUMBER')
+    socket.destroy()
+    server.close()
+    await once(server, 'close')
   })
 })
 

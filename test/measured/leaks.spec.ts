@@ -11,16 +11,18 @@ import { Limit } from '../../src/limits/limit.ts'
 import { PeerLimits } from '../../src/limits/peer-limits.ts'
 import { Permit } from '../../src/limits/permit.ts'
 import { Queue } from '../../src/limits/queue.ts'
+import { Selection } from '../../src/negotiation/selection.ts'
 import { SpokenProtocols } from '../../src/negotiation/spoken-protocols.ts'
 import { forkListener } from '../support/fork-listener.ts'
 import { connectIdentified, createOpenerNode, createStockNode, SOCKET_TRANSPORTS, stopNodes, TRANSPORTS } from '../support/nodes.ts'
 import { handleRaw } from '../support/raw-listener.ts'
 import { rounds } from '../support/rounds.ts'
 import { bytes, closed, ECHO, echo, exchange, replacedMethods } from '../support/streams.ts'
+import { DIAL_TRANSPORTS, untilRemembered } from '../support/upgrades.ts'
 import type { StreamOpenerComponents } from '../../src/index.ts'
 import type { ForkedListener } from '../support/fork-listener.ts'
 import type { OpenerServices, TransportName } from '../support/nodes.ts'
-import type { Connection, Libp2p, Startable, Stream } from '@libp2p/interface'
+import type { Connection, ConnectionEncrypter, Libp2p, Startable, Stream } from '@libp2p/interface'
 
 const OPENS = rounds(20_000)
 const CONNECTS = rounds(1_000, 50)
@@ -140,6 +142,47 @@ describe.each(SOCKET_TRANSPORTS)('over %s, to a listener in another process', tr
     expect(listeners()).toEqual(before)
     expect(node.getConnections()).toHaveLength(0)
     known.stop()
+  })
+})
+
+describe.each(DIAL_TRANSPORTS)('over %s, to a listener in another process', transport => {
+  it(`${CONNECTS} reconnects that do not wait for the encrypter, and as many dials that are given up, leave nothing behind`, async () => {
+    const forked = await forkListener(transport)
+    const node = dialer = await createOpenerNode({ resume: true })
+    const { upgrader } = (node as unknown as { components: StreamOpenerComponents }).components
+    const counts: number[] = []
+    const first = await node.dial(forked.addr)
+    await untilRemembered(node, first.remotePeer, '/noise')
+    await node.hangUp(first.remotePeer)
+
+    // one that is there is found
+    const found = vi.spyOn([...upgrader.getConnectionEncrypters().values()][0] as ConnectionEncrypter, 'secureOutbound').mockImplementationOnce(async () => {
+      counts.push(queryObjects(OptimisticNegotiation, { format: 'count' }))
+
+      throw new Error('Enough')
+    })
+    await expect(node.dial(forked.addr)).rejects.toThrow('Enough')
+    expect(counts).toEqual([1])
+    found.mockRestore()
+
+    for (let i = 0; i < CONNECTS; i++) {
+      const connection = await node.dial(forked.addr)
+      await node.hangUp(connection.remotePeer)
+
+      const controller = new AbortController()
+      const dialing = node.dial(forked.addr, { signal: controller.signal }).catch(() => {})
+      setTimeout(() => { controller.abort() }, i % 8)
+      await dialing
+      await node.hangUp(connection.remotePeer)
+    }
+
+    await vi.waitFor(() => {
+      for (const ours of [OptimisticNegotiation, HeldWrites, Echo, Selection]) {
+        expect(queryObjects(ours, { format: 'count' })).toBe(0)
+      }
+    }, { timeout: 10_000 })
+    expect(node.getConnections()).toEqual([])
+    await forked.stop()
   })
 })
 

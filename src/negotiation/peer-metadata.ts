@@ -1,26 +1,27 @@
 /**
- * What peers said in their last identify message, kept with their metadata in the
- * peer store. The protocols that the peer store has itself are not that: libp2p
- * adds to them what the peer opens to us.
+ * Protocols that are kept with the metadata of peers in the peer store. Those that the
+ * peer store has itself are not what peers have said or confirmed: libp2p adds to them
+ * what a peer opens to us.
  */
 import { fromString } from 'uint8arrays/from-string'
 import { toString } from 'uint8arrays/to-string'
-import { LAST_IDENTIFY_KEY } from '../constants.ts'
 import type { Logger, PeerId, PeerStore } from '@libp2p/interface'
 
-export class LastIdentify {
+export class PeerMetadata {
   readonly #peerStore: PeerStore
+  readonly #key: string
   readonly #log: Logger
 
-  constructor (peerStore: PeerStore, log: Logger) {
+  constructor (peerStore: PeerStore, key: string, log: Logger) {
     this.#peerStore = peerStore
+    this.#key = key
     this.#log = log
   }
 
   store (peerId: PeerId, protocols: string[]): void {
     this.#peerStore.merge(peerId, {
       metadata: {
-        [LAST_IDENTIFY_KEY]: fromString(protocols.join('\n'))
+        [this.#key]: fromString(protocols.join('\n'))
       }
     }).catch(err => {
       this.#log.error('could not store the protocols of %p - %e', peerId, err)
@@ -30,7 +31,7 @@ export class LastIdentify {
   async load (peerId: PeerId): Promise<Set<string>> {
     try {
       const { metadata } = await this.#peerStore.get(peerId)
-      const stored = metadata.get(LAST_IDENTIFY_KEY)
+      const stored = metadata.get(this.#key)
 
       return new Set(stored == null ? [] : toString(stored).split('\n'))
     } catch (err: any) {

@@ -1,0 +1,214 @@
+import { prometheusMetrics } from '@libp2p/prometheus-metrics'
+import { Registry } from 'prom-client'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { encodeHandshake } from '../src/negotiation/multistream-select.ts'
+import { addressOf, createOpenerNode, createStockNode, stopNodes } from './support/nodes.ts'
+import { echoOf, message } from './support/raw-listener.ts'
+import { firstMessage, splitAt, takeUpgrades } from './support/raw-upgrades.ts'
+import { sampled } from './support/rounds.ts'
+import { bytes, ECHO, echo, exchange } from './support/streams.ts'
+import { DIAL_TRANSPORTS, dialAndLook, encrypted, ENCRYPTER_NAMES, ENCRYPTER_PROTOCOLS, meet, untilRemembered } from './support/upgrades.ts'
+import type { OpenerServices } from './support/nodes.ts'
+import type { RawUpgrade, RawUpgrades } from './support/raw-upgrades.ts'
+import type { Connection, Libp2p, MultiaddrConnection } from '@libp2p/interface'
+
+const HEADER = message('/multistream/1.0.0\n')
+
+/**
+ * What a listener can send instead of the echo, and what the dialer makes of it
+ */
+const ANSWERS: Array<{ does: string, answer: Uint8Array, error: string }> = [
+  { does: 'na', answer: Buffer.concat([HEADER, message('na\n')]), error: 'UnsupportedProtocolError' },
+  { does: 'na without a header', answer: message('na\n'), error: 'UnsupportedProtocolError' },
+  { does: 'another protocol', answer: echoOf('/other/1.0.0'), error: 'ProtocolError' },
+  { does: 'another version of multistream-select', answer: message('/multistream/2.0.0\n'), error: 'ProtocolError' },
+  { does: 'garbage', answer: Uint8Array.from({ length: 60 }, (_, i) => 0xff - i % 7), error: 'InvalidMessageError' },
+  { does: 'a message of 2 GiB', answer: Uint8Array.from([0xff, 0xff, 0xff, 0xff, 0x07, 1, 2, 3]), error: 'InvalidMessageError' },
+  { does: 'an empty message', answer: Uint8Array.from([0, 0]), error: 'InvalidMessageError' },
+  { does: 'a message without a newline', answer: message('/multistream/1.0.0'), error: 'InvalidMessageError' }
+]
+
+/**
+ * In two parts that are not in the same segment
+ */
+async function sendSplit (maConn: MultiaddrConnection, data: Uint8Array, length: number): Promise<void> {
+  maConn.send(data.subarray(0, length))
+  await new Promise(resolve => { setImmediate(() => { setImmediate(resolve) }) })
+
+  if (maConn.status === 'open') {
+    maConn.send(data.subarray(length))
+  }
+}
+
+describe.each(DIAL_TRANSPORTS.flatMap((transport, i) => ENCRYPTER_NAMES.map((name, j) => ({ transport, name, offset: i * 2 + j }))))('a listener over $transport with $name', ({ transport, name, offset }) => {
+  const protocol = ENCRYPTER_PROTOCOLS[name]
+  const echoed = encodeHandshake(protocol)
+  let dialer: Libp2p<OpenerServices>
+  let listener: Libp2p
+  let raw: RawUpgrades
+  let registry: Registry
+
+  beforeAll(async () => {
+    registry = new Registry()
+    listener = await createStockNode(transport, encrypted(name))
+    await listener.handle(ECHO, echo)
+    raw = takeUpgrades(listener)
+    dialer = await createOpenerNode({ resume: true, negotiationTimeout: 1_000 }, {
+      ...encrypted(name),
+      metrics: prometheusMetrics({ registry, collectDefaultMetrics: false })
+    })
+    await meet(dialer, listener, protocol)
+  })
+
+  afterAll(async () => {
+    await stopNodes(dialer, listener)
+  })
+
+  async function answers (connection: Connection): Promise<void> {
+    const stream = await dialer.services.streamOpener.newStreamOn(connection, ECHO)
+
+    expect(new Uint8Array(await exchange(stream, bytes('hello')))).toEqual(bytes('hello'))
+  }
+
+  /**
+   * The reasons that have been counted
+   */
+  async function failures (): Promise<unknown[]> {
+    const metric = await registry.getSingleMetric('libp2p_stream_opener_handshake_failures_total')?.get()
+
+    return (metric?.values ?? []).map(({ labels }) => labels.reason)
+  }
+
+  /**
+   * Dials once while the listener does that, so that the dialer tries again, and then once
+   * more
+   */
+  async function dialMisled (play: RawUpgrade, errors: string[]): Promise<void> {
+    const inbound: MultiaddrConnection[] = []
+    registry.resetMetrics()
+    raw.next.push(async (maConn, upgrade) => {
+      inbound.push(maConn)
+
+      return play(maConn, upgrade)
+    })
+
+    const { connection, optimistic } = await dialAndLook(dialer, listener, raw)
+
+    expect(optimistic).toEqual([true, false])
+    await answers(connection)
+    expect(await failures()).toEqual([expect.toBeOneOf(errors)])
+    await expect.poll(() => inbound[0]?.status).not.toBe('open')
+
+    // libp2p has selected it, so it is trusted again
+    await untilRemembered(dialer, listener.peerId, protocol)
+    await dialer.hangUp(listener.peerId)
+    const again = await dialAndLook(dialer, listener, raw)
+
+    expect(again.optimistic).toEqual([true])
+    await dialer.hangUp(listener.peerId)
+  }
+
+  it.each(ANSWERS)('that answers with $does is dialled once more', async ({ answer, error }) => {
+    const splits = Array.from({ length: answer.byteLength }, (_, i) => i).filter(i => i > 0)
+
+    for (const length of [0, ...sampled(splits, offset)]) {
+      await dialMisled(async maConn => {
+        await firstMessage(maConn)
+        await sendSplit(maConn, answer, length)
+      }, [error])
+    }
+  })
+
+  it('that ends the connection within the echo is dialled once more', async () => {
+    for (const length of [0, ...sampled(Array.from({ length: echoed.byteLength - 1 }, (_, i) => i + 1), offset)]) {
+      await dialMisled(async maConn => {
+        await firstMessage(maConn)
+
+        if (length > 0) {
+          maConn.send(echoed.subarray(0, length))
+        }
+
+        await maConn.close()
+      }, ['ConnectionClosedError'])
+    }
+  })
+
+  it('that resets the connection within the echo is dialled once more', async () => {
+    for (const length of [0, ...sampled(Array.from({ length: echoed.byteLength - 1 }, (_, i) => i + 1), offset)]) {
+      await dialMisled(async maConn => {
+        await firstMessage(maConn)
+
+        if (length > 0) {
+          maConn.send(echoed.subarray(0, length))
+        }
+
+        const { websocket } = maConn as { websocket?: { terminate(): void } }
+        websocket?.terminate()
+        maConn.abort(new Error('Enough'))
+        // the error of the socket, of a WebSocket, and what is read before the reset
+      }, ['Error', 'StreamResetError', 'ConnectionClosedError'])
+    }
+  })
+
+  it.each([0, 1, 20, 27])('that is silent after %i bytes is dialled once more', async length => {
+    await dialMisled(async maConn => {
+      await firstMessage(maConn)
+
+      if (length > 0) {
+        maConn.send(echoed.subarray(0, length))
+      }
+    }, ['TimeoutError'])
+  })
+
+  it('that speaks first is left to libp2p', async () => {
+    raw.next.push(async (maConn, upgrade) => {
+      maConn.send(HEADER)
+      const send = maConn.send.bind(maConn)
+
+      // it does not say so again
+      maConn.send = data => {
+        maConn.send = send
+        const rest = data.subarray(HEADER.byteLength)
+
+        return rest.byteLength === 0 ? true : send(rest)
+      }
+
+      await upgrade()
+    })
+
+    await answers(await dialer.dial(addressOf(listener)))
+    await dialer.hangUp(listener.peerId)
+  })
+
+  it('is understood however its echo is cut up, with what is behind it', async () => {
+    const splits = Array.from({ length: echoed.byteLength + 12 }, (_, i) => i + 1)
+
+    for (const length of sampled(splits, offset)) {
+      raw.next.push(async (maConn, upgrade) => {
+        splitAt(maConn, length)
+        await upgrade()
+      })
+
+      const { connection, optimistic } = await dialAndLook(dialer, listener, raw)
+
+      expect(optimistic).toEqual([true])
+      await answers(connection)
+      await dialer.hangUp(listener.peerId)
+    }
+  })
+
+  it('that is really gone gives the error of stock, after one more dial', async () => {
+    const stock = await createStockNode(undefined, encrypted(name))
+    onTestFinished(async () => stopNodes(stock))
+    const drop: RawUpgrade = async maConn => maConn.close()
+    const dials = raw.count
+
+    raw.next.push(drop, drop, drop)
+    const ours = await dialer.dial(addressOf(listener)).catch(err => err)
+    const theirs = await stock.dial(addressOf(listener)).catch(err => err)
+
+    expect([ours.name, theirs.name]).toEqual([theirs.name, theirs.name])
+    expect(raw.next).toHaveLength(0)
+    expect(raw.count - dials).toBe(3)
+  })
+})
