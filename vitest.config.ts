@@ -43,6 +43,7 @@ const alone = (groupOrder: number): object => ({ fileParallelism: false, sequenc
 const executablePath = findChromium()
 const trees = join(tmpdir(), `libp2p-stream-opener-versions-${process.pid}`)
 const apps = join(tmpdir(), `libp2p-stream-opener-apps-${process.pid}`)
+const runtimes = join(tmpdir(), `libp2p-stream-opener-runtimes-${process.pid}`)
 
 export default defineConfig({
   test: {
@@ -120,11 +121,20 @@ export default defineConfig({
         globalSetup: 'test/apps/setup.ts',
         provide: { folder: apps }
       }
+    }, {
+      test: {
+        ...ALL,
+        ...alone(7),
+        name: 'runtimes',
+        include: ['test/runtimes/*.spec.ts'],
+        globalSetup: 'test/runtimes/setup.ts',
+        provide: { folder: runtimes }
+      }
     }, ...TREES.map(({ name, spec }, i) => ({
       plugins: [importsFrom(join(trees, `${i}`))],
       test: {
         ...ALL,
-        ...alone(7 + i),
+        ...alone(8 + i),
         name: `versions: ${name}`,
         include: ['test/versions/packages.spec.ts', `test/versions/${spec}.spec.ts`],
         globalSetup: 'test/versions/setup.ts',

@@ -128,6 +128,10 @@ function isPinging (node: Libp2p<any>): boolean {
   return node.getConnections().some(({ streams }) => streams.some(({ protocol }) => protocol === PING_PROTOCOL))
 }
 
+function answerAll (stream: Stream): void {
+  stream.addEventListener('message', ({ data }) => { stream.send(data) })
+}
+
 const WITHOUT_AND_WITH: Array<[string, boolean]> = [['without', false], ['with', true]]
 const WHO_INTERCEPTS: Array<[string, boolean, boolean]> = [
   ['without intercept', false, false],
@@ -158,6 +162,24 @@ describe.each(STREAM_TRANSPORTS)('over %s', transport => {
 
       expect(await opens(dialer)).toBe(dialerIntercepts ? 21 : 0)
       expect(await opens(listener)).toBe(listenerIntercepts ? 1 : 0)
+    })
+
+    // as libp2p's own suite has it: packages/integration-tests/test/ping.spec.ts
+    it('ping takes the first answer, where the handler does not end the stream', async () => {
+      const [dialer, listener] = await createPair({ ping: ping() })
+      await listener.unhandle(PING_PROTOCOL)
+      await listener.handle(PING_PROTOCOL, answerAll)
+
+      expect(await dialer.services.ping.ping(addressOf(listener))).toBeGreaterThanOrEqual(0)
+    })
+
+    it('ping has two streams at a time where that is allowed, to a peer that is yet to be dialled', async () => {
+      const [dialer, listener] = await createPair({ ping: ping({ maxOutboundStreams: 2 }) })
+      await dialer.peerStore.patch(listener.peerId, { multiaddrs: listener.getMultiaddrs() })
+
+      const pings = await Promise.all([dialer.services.ping.ping(listener.peerId), dialer.services.ping.ping(listener.peerId)])
+
+      expect(pings).toEqual([expect.any(Number), expect.any(Number)])
     })
 
     it('fetch fetches what there is, and says what there is not', async () => {

@@ -10,7 +10,8 @@ import { closeWhileHeld, WRITES } from './like-stock/close.ts'
 import { closeThenListen, closeThenRead, isTooLate, STARTS } from './like-stock/close-then-read.ts'
 import { expectLikeStock } from './like-stock/expect.ts'
 import { READERS } from './like-stock/readers.ts'
-import { placeOf, useWorld, WORLDS } from './like-stock/world.ts'
+import { useWorld } from './like-stock/use-world.ts'
+import { placeOf, WORLDS } from './like-stock/world.ts'
 import { sampled } from './support/rounds.ts'
 
 /**

@@ -27,6 +27,7 @@ export const PROGRAMS: Dependencies = {
   '@helia/unixfs': '8.0.5',
   helia: '7.1.15',
   '@orbitdb/core': '4.0.0',
+  multiformats: '14.0.5',
   peerbit: '5.3.22',
   // of the major version that Lodestar pins
   'lodestar-gossipsub': 'npm:@libp2p/gossipsub@16.0.4'

@@ -5,7 +5,7 @@
 import { readAll } from '../support/streams.ts'
 import { answerElsewhere } from './elsewhere.ts'
 import { ANSWER, readRequest } from './request.ts'
-import type { Case } from './expect.ts'
+import type { Case } from './compare.ts'
 import type { Answer } from './request.ts'
 
 export const ANSWERS: Record<string, Answer> = {

@@ -3,7 +3,6 @@
  */
 import { mplex } from '@libp2p/mplex'
 import { yamux } from '@libp2p/yamux'
-import { afterAll, beforeAll } from 'vitest'
 import { streamOpener } from '../../src/index.ts'
 import { addressOf, createOpenerNode, createStockNode, stopNodes } from '../support/nodes.ts'
 import { createRelay } from '../support/relay.ts'
@@ -121,21 +120,4 @@ export async function createWorld (transport: TransportName, muxer: Muxer, answe
       await Promise.all(relays.map(async relay => relay.close()))
     }
   }
-}
-
-/**
- * A world for the tests of a file, or of a part of it
- */
-export function useWorld (...args: Parameters<typeof createWorld>): () => World {
-  let world: World
-
-  beforeAll(async () => {
-    world = await createWorld(...args)
-  })
-
-  afterAll(async () => {
-    await world.stop()
-  })
-
-  return () => world
 }
