@@ -1,12 +1,15 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { preSharedKey, generateKey } from '@libp2p/pnet'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { lpStream } from '@libp2p/utils'
 import { multiaddr } from '@multiformats/multiaddr'
 import { MemoryDatastore } from 'datastore-core'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest'
 import { encodeHandshake } from '../src/negotiation/multistream-select.ts'
 import { tls as socketTls } from '../src/tls/index.ts'
+import { outcomeOf } from './compat/settled.ts'
 import { until } from './support/bulk-data.ts'
 import { addressOf, createOpenerNode, createStockNode, stopNodes } from './support/nodes.ts'
 import { message } from './support/raw-listener.ts'
@@ -18,7 +21,8 @@ import type { StreamOpenerInit } from '../src/index.ts'
 import type { NodeInit, OpenerServices } from './support/nodes.ts'
 import type { RawUpgrades } from './support/raw-upgrades.ts'
 import type { DialTransport } from './support/upgrades.ts'
-import type { Connection, Libp2p, Startable, Upgrader } from '@libp2p/interface'
+import type { Connection, Libp2p, MessageStream, Startable, Upgrader } from '@libp2p/interface'
+import type { LengthPrefixedStream } from '@libp2p/utils'
 import type { AddressInfo } from 'node:net'
 
 let nodes: Libp2p[] = []
@@ -377,6 +381,85 @@ describe('a muxer that the encrypter has not agreed on', () => {
     const next = await dialer.dial(addressOf(listener))
     await answers(dialer, next)
     expect(next.status).toBe('open')
+  })
+})
+
+describe('an encrypter', () => {
+  type Secure = (stream: LengthPrefixedStream, peerId: string) => Promise<string>
+
+  /**
+   * Encrypts nothing, and believes everything
+   */
+  function trusting (outbound: Secure, inbound: Secure): NodeInit {
+    return {
+      connectionEncrypters: [({ peerId }) => {
+        const secure = (fn: Secure) => async (connection: MessageStream) => {
+          const stream = lpStream(connection)
+          const remotePeer = peerIdFromString(await fn(stream, `${peerId}`))
+
+          return { connection: stream.unwrap(), remotePeer }
+        }
+
+        return { protocol: '/trusting/1.0.0', secureOutbound: secure(outbound), secureInbound: secure(inbound) }
+      }]
+    }
+  }
+
+  async function read (stream: LengthPrefixedStream): Promise<string> {
+    return new TextDecoder().decode((await stream.read()).subarray())
+  }
+
+  async function write (stream: LengthPrefixedStream, text: string): Promise<void> {
+    await stream.write(bytes(text))
+  }
+
+  it('whose listener speaks first gets to hear of the handshake all the same', async () => {
+    const node = trusting(async (stream, peerId) => {
+      const remotePeer = await read(stream)
+      await write(stream, peerId)
+
+      return remotePeer
+    }, async (stream, peerId) => {
+      await write(stream, peerId)
+
+      return read(stream)
+    })
+    const { listener, raw } = await createListener('tcp', node)
+    const dialer = await createDialer({ negotiation: 'always' }, node)
+    const { connection, first, optimistic } = await dialAndLook(dialer, listener, raw)
+
+    expect([first, optimistic]).toEqual([['/trusting/1.0.0'], [false]])
+    await answers(dialer, connection)
+  })
+
+  it('that needs no answer does not make a connection of one that the peer has not confirmed', async () => {
+    const { listener } = await createListener('tcp')
+    const node = trusting(async (stream, peerId) => {
+      await write(stream, peerId)
+
+      return `${listener.peerId}`
+    }, read)
+    const dialer = await createDialer({ negotiation: 'always' }, node)
+
+    // the listener does not speak it
+    await expect(dialer.dial(addressOf(listener))).rejects.toThrow(expect.objectContaining({ name: 'EncryptionFailedError' }))
+    expect(dialer.getConnections()).toEqual([])
+
+    const { listener: other } = await createListener('tcp', trusting(read as Secure, read))
+    const relay = await createRelay(addressOf(other))
+    onTestFinished(async () => relay.close())
+    relay.hold()
+    const willing = await createDialer({ negotiation: 'always' }, trusting(async (stream, peerId) => {
+      await write(stream, peerId)
+
+      return `${other.peerId}`
+    }, read))
+    const dialing = willing.dial(relay.addr)
+
+    await until(() => relay.bytesDown > 0)
+    expect(await outcomeOf(dialing)).toBe('nothing')
+    relay.release()
+    await answers(willing, await dialing)
   })
 })
 
