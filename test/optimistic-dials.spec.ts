@@ -1,6 +1,8 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { circuitRelayServer, circuitRelayTransport } from '@libp2p/circuit-relay-v2'
 import { preSharedKey, generateKey } from '@libp2p/pnet'
+import { tcp } from '@libp2p/tcp'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { lpStream } from '@libp2p/utils'
 import { multiaddr } from '@multiformats/multiaddr'
@@ -179,6 +181,21 @@ describe.each(DIAL_TRANSPORTS.flatMap(transport => ENCRYPTER_NAMES.map(name => (
 
       expect((await dialAndLook(dialer, listener, raw)).optimistic).toEqual([!isFull])
     }
+  })
+
+  it('does so where it is for a bulk stream', async () => {
+    const { listener, raw } = await createListener(transport, encrypted(name))
+    const dialer = await createDialer({ resume: true }, encrypted(name))
+    await meet(dialer, listener, protocol)
+
+    const { connection, optimistic } = await dialAndLook(dialer, listener, raw, addressOf(listener), async () => {
+      const { connection } = await dialer.services.streamOpener.openBulkStream(addressOf(listener), ECHO, { transport, fallback: 'none' })
+
+      return connection
+    })
+
+    expect(optimistic).toEqual([true])
+    await answers(dialer, connection)
   })
 
   it('leaves nothing on the connection', async () => {
@@ -487,6 +504,20 @@ describe('the upgrader', () => {
 
     expect(upgraderOf(dialer).upgradeOutbound).toBe(Object.getPrototypeOf(upgraderOf(dialer)).upgradeOutbound)
     await answers(dialer, await dialer.dial(addressOf(listener)))
+  })
+
+  it('leaves relayed connections to libp2p', async () => {
+    const relay = await createStockNode('tcp', { services: { relay: circuitRelayServer() } })
+    const node: NodeInit = { transports: [tcp(), circuitRelayTransport()] }
+    const listener = await createStockNode(undefined, { ...node, addresses: { listen: [`${addressOf(relay)}/p2p-circuit`] } })
+    nodes.push(listener, relay)
+    const raw = takeUpgrades(listener)
+    await until(() => listener.getMultiaddrs().length > 0)
+    const dialer = await createDialer({ resume: true, negotiation: 'always' }, node)
+    const { connection, first, optimistic } = await dialAndLook(dialer, listener, raw, multiaddr(`${addressOf(relay)}/p2p-circuit/p2p/${listener.peerId}`))
+
+    expect([first, optimistic]).toEqual([['/noise'], [false]])
+    expect(connection.limits).toEqual(expect.any(Object))
   })
 
   it.each(['quic', 'memory'] as const)('has nothing to do over %s', async transport => {
