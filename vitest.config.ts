@@ -7,9 +7,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { playwright } from '@vitest/browser-playwright'
 import { defineConfig } from 'vitest/config'
+import { PROGRAMS } from './test/apps/programs.ts'
 import { commands } from './test/browser/commands.ts'
 import { findChromium } from './test/browser/find-chromium.ts'
-import { importsFrom } from './test/versions/imports-from.ts'
+import { importsFrom } from './test/support/imports-from.ts'
 import { TREES } from './test/versions/trees.ts'
 
 const NODES = ['test/*.spec.ts', 'test/compat/*.spec.ts']
@@ -29,10 +30,10 @@ const ALL = {
 }
 
 /**
- * Two files at a time. By default vitest leaves one of two cores to itself, which needs
- * next to nothing.
+ * So many files at a time. By default vitest leaves one of two cores to itself, which
+ * needs next to nothing.
  */
-const together = (groupOrder: number): object => ({ maxWorkers: 2, sequence: { groupOrder } })
+const together = (maxWorkers: number, groupOrder: number): object => ({ maxWorkers, sequence: { groupOrder } })
 
 /**
  * One file after the other, when nothing else runs
@@ -41,22 +42,24 @@ const alone = (groupOrder: number): object => ({ fileParallelism: false, sequenc
 
 const executablePath = findChromium()
 const trees = join(tmpdir(), `libp2p-stream-opener-versions-${process.pid}`)
+const apps = join(tmpdir(), `libp2p-stream-opener-apps-${process.pid}`)
 
 export default defineConfig({
   test: {
     projects: [{
       test: {
         ...ALL,
-        ...together(0),
+        // a part of the time each waits for timers, or for a process of its own
+        ...together(3, 0),
         name: 'nodes',
         include: NODES,
         provide: { isSoak: false }
       }
     }, {
-      // memory, promises, or time that another file would take away
+      // memory, promises, or time that many others would take away
       test: {
         ...ALL,
-        ...alone(1),
+        ...together(2, 1),
         name: 'measured',
         include: MEASURED,
         provide: { isSoak: false }
@@ -64,7 +67,7 @@ export default defineConfig({
     }, {
       test: {
         ...ALL,
-        ...together(2),
+        ...together(2, 2),
         name: 'soak',
         include: soaked(NODES),
         provide: { isSoak: true }
@@ -106,11 +109,22 @@ export default defineConfig({
         name: 'interop',
         include: ['test/interop/*.spec.ts']
       }
+    }, {
+      // each program is many nodes and relays in one process
+      plugins: [importsFrom(join(apps, 'programs'), Object.keys(PROGRAMS))],
+      test: {
+        ...ALL,
+        ...alone(6),
+        name: 'apps',
+        include: ['test/apps/*.spec.ts'],
+        globalSetup: 'test/apps/setup.ts',
+        provide: { folder: apps }
+      }
     }, ...TREES.map(({ name, spec }, i) => ({
       plugins: [importsFrom(join(trees, `${i}`))],
       test: {
         ...ALL,
-        ...alone(6 + i),
+        ...alone(7 + i),
         name: `versions: ${name}`,
         include: ['test/versions/packages.spec.ts', `test/versions/${spec}.spec.ts`],
         globalSetup: 'test/versions/setup.ts',

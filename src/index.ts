@@ -75,8 +75,9 @@
  * - Streams that somebody else opens with `connection.newStream` are not counted, unless
  *   they are intercepted.
  *
- * Metrics: `libp2p_stream_opener_opens_total`,
- * `libp2p_stream_opener_handshake_failures_total`, `libp2p_stream_opener_queue_length` and
+ * Metrics: `libp2p_stream_opener_optimistic_opens_total`,
+ * `libp2p_stream_opener_early_opens_total` and `libp2p_stream_opener_full_opens_total`, by
+ * transport, `libp2p_stream_opener_handshake_failures_total`, `libp2p_stream_opener_queue_length` and
  * `libp2p_stream_opener_queue_wait_seconds`. Logs: `libp2p:stream-opener`, and each open in
  * its `:trace`.
  */

@@ -10,8 +10,10 @@ import type { Connection, CounterGroup, Histogram, Metrics as Libp2pMetrics } fr
  */
 export type OpenPath = 'optimistic' | 'early' | 'full'
 
+const PATHS: OpenPath[] = ['optimistic', 'early', 'full']
+
 export class Metrics {
-  readonly #opens?: CounterGroup
+  readonly #opens = new Map<OpenPath, CounterGroup>()
   readonly #failures?: CounterGroup
   readonly #wait?: Histogram
 
@@ -19,26 +21,34 @@ export class Metrics {
    * The metrics are asked for the number of waiting calls when they are collected
    */
   constructor (metrics: Libp2pMetrics | undefined, queued: () => number) {
-    this.#opens = metrics?.registerCounterGroup('libp2p_stream_opener_opens_total', {
-      label: 'path_transport',
-      help: 'Streams that were opened, by the path (optimistic, early or full) and the transport of the connection'
-    })
-    this.#failures = metrics?.registerCounterGroup('libp2p_stream_opener_handshake_failures_total', {
+    if (metrics == null) {
+      return
+    }
+
+    // libp2p's metrics have one label each
+    for (const path of PATHS) {
+      this.#opens.set(path, metrics.registerCounterGroup(`libp2p_stream_opener_${path}_opens_total`, {
+        label: 'transport',
+        help: `Streams that were opened on the ${path} path, by the transport of the connection`
+      }))
+    }
+
+    this.#failures = metrics.registerCounterGroup('libp2p_stream_opener_handshake_failures_total', {
       label: 'reason',
       help: 'Handshakes that the peer did not confirm, by the name of the error'
     })
-    this.#wait = metrics?.registerHistogram('libp2p_stream_opener_queue_wait_seconds', {
+    this.#wait = metrics.registerHistogram('libp2p_stream_opener_queue_wait_seconds', {
       help: 'How long calls waited for a limit of the peer',
       buckets: [0.001, 0.01, 0.05, 0.1, 0.5, 1, 5, 10]
     })
-    metrics?.registerMetric('libp2p_stream_opener_queue_length', {
+    metrics.registerMetric('libp2p_stream_opener_queue_length', {
       help: 'Calls that are waiting for a limit of a peer',
       calculate: queued
     })
   }
 
   opened (path: OpenPath, connection: Connection): void {
-    this.#opens?.increment({ [`${path} ${transportOf(connection)}`]: true })
+    this.#opens.get(path)?.increment({ [transportOf(connection)]: true })
   }
 
   failed (err: Error): void {

@@ -5,6 +5,35 @@
  *
  * If it does not confirm the encrypter the address is dialled once more, and libp2p
  * negotiates.
+ *
+ * Peers that agree on the muxer later than on the encrypter, as rust-libp2p does, are not
+ * waited for with `'always'` either. One that does not speak it closes the connection, as it
+ * has been handed out by then. A reconnect, and the first answer:
+ *
+ * ```
+ *             node.dialProtocol()                              with resume
+ *
+ *   dialer                     listener           dialer                     listener
+ *     │ connect                    │                │ connect                    │
+ *     │◀──────────────────────────▶│                │◀──────────────────────────▶│
+ *     │ /noise?                    │                │ /noise? + noise            │
+ *     ├───────────────────────────▶│                ├───────────────────────────▶│
+ *     │                     /noise │                │             /noise + noise │
+ *     │◀───────────────────────────┤                │◀───────────────────────────┤
+ *     │ noise                      │                │ noise + /echo? + request   │
+ *     ├───────────────────────────▶│                ├───────────────────────────▶│
+ *     │                      noise │                │             /echo + answer │
+ *     │◀───────────────────────────┤                │◀───────────────────────────┤
+ *     │ noise + /echo?             │                ▼ three round trips
+ *     ├───────────────────────────▶│
+ *     │                      /echo │
+ *     │◀───────────────────────────┤
+ *     │ request                    │
+ *     ├───────────────────────────▶│
+ *     │                     answer │
+ *     │◀───────────────────────────┤
+ *     ▼ five round trips
+ * ```
  */
 import { DialError } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'

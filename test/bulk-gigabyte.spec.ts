@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { sendBulk } from '../src/bulk/transfer/send-bulk.ts'
 import { BulkTransferError } from '../src/errors.ts'
 import { bytesOf, digestOf } from './support/bulk-data.ts'
@@ -54,15 +54,16 @@ describe.each<TransportName>(['tcp', 'quic', 'ws'])('a gigabyte over %s', transp
   let dialer: Libp2p<OpenerServices>
   let listener: BulkListener
 
-  beforeEach(async () => {
-    dialer = await createOpenerNode()
+  beforeAll(async () => {
     listener = await forkBulkListener(transport)
   })
 
-  afterEach(async () => {
-    await stopNodes(dialer)
-    await listener.stop()
+  beforeEach(async () => {
+    dialer = await createOpenerNode()
   })
+
+  afterEach(async () => stopNodes(dialer))
+  afterAll(async () => listener.stop())
 
   it.each([
     ['fast', FAST, 0],

@@ -154,6 +154,23 @@ describe.each(TRANSPORTS)('a listener over %s', transport => {
     expect(await exchange(other, bytes('hello'))).toEqual(bytes('hello'))
   })
 
+  it.each(WRONG)('that $does is told to who only listens for the end, after those who listen for errors', async ({ play: wrong, negotiationTimeout }) => {
+    play = wrong
+    const events: string[] = []
+    const stream = await openTrusting({ negotiationTimeout })
+
+    await new Promise<void>(resolve => {
+      stream.addEventListener('remoteCloseWrite', () => {
+        events.push('end')
+        resolve()
+      })
+      stream.addEventListener('close', ({ error }) => { events.push(error == null ? 'closed' : 'failed') })
+      stream.send(bytes('request'))
+    })
+
+    expect(events).toEqual(['failed', 'end'])
+  })
+
   it('that sends the echo one byte at a time is fine', async () => {
     play = async stream => {
       for (const byte of echoOf(ECHO)) {

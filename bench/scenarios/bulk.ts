@@ -38,12 +38,11 @@ interface Group {
  */
 function groupsOf (lanes: Lane[], sockets: Sockets, go: Cell[]): Group[] {
   const connections = ['shared' as const]
-  const tls = { ...sockets, ports: { 'node:tls': sockets.ports['node:tls'] } }
 
   return [
     {
       name: '1 stream',
-      rounds: 8,
+      rounds: 7,
       cells: init => [
         ...laneCells(lanes, { ...init, streams: 1, connections, ways: [PLAIN, WAITING, BOTH_ENDS], chunks: [MIB, KIB_64] }),
         ...laneCells(lanes, { ...init, streams: 1, connections, ways: [SEND_BULK], chunks: [KIB_64] }),
@@ -56,7 +55,7 @@ function groupsOf (lanes: Lane[], sockets: Sockets, go: Cell[]): Group[] {
       rounds: 5,
       cells: init => [
         ...laneCells(lanes, { ...init, streams: SEVERAL, connections, ways: [PLAIN, WAITING, BOTH_ENDS], chunks: [KIB_64] }),
-        ...socketCells(tls, { ...init, streams: SEVERAL, chunks: [KIB_64] })
+        ...socketCells(sockets, { ...init, streams: SEVERAL, chunks: [KIB_64] })
       ]
     }
   ]
@@ -89,8 +88,7 @@ async function measure (endpoints: Endpoints, init: ScenarioInit): Promise<Measu
     }
 
     const [{ connection }] = lanes as [Lane]
-    const { ip4 } = endpoints.ports
-    const sockets = { host: HOST, ports: { 'node:net': ip4['node:net'], 'node:tls': ip4['node:tls'] } }
+    const sockets = { host: HOST, ports: { 'node:tls': endpoints.ports.ip4['node:tls'] } }
 
     return await measureGroups(lanes, sockets, async () => (await askStatus(connection)).cpu, init)
   } finally {

@@ -74,6 +74,15 @@ export class LateListeners {
     }
   }
 
+  /**
+   * The stream has failed before it was confirmed. With stock there would be none, so who
+   * listens for its end and not for errors, as @libp2p/http 2 does, would wait for ever.
+   * Everybody else knows by then, and does not mistake this for the end of an answer.
+   */
+  refused (): void {
+    nextTurn(() => { this.#stream.dispatchEvent(new CustomEvent('remoteCloseWrite')) })
+  }
+
   #iterateThenThrow (error: Error): () => AsyncGenerator<Uint8Array | Uint8ArrayList> {
     const stream = this.#stream
     const iterate = stream[Symbol.asyncIterator]
@@ -96,7 +105,10 @@ export class LateListeners {
         }
         break
       case 'remoteCloseWrite':
-        if (error == null && this.#hasEnded()) {
+        if (error != null) {
+          // see refused(): who is as late as this may not know of the error
+          stream.removeEventListener(type, listener as EventListener, options)
+        } else if (this.#hasEnded()) {
           nextTurn(() => { this.#tell(new CustomEvent(type), listener, options) })
         }
         break

@@ -20,6 +20,8 @@ export async function probeListener (muxer: StreamMuxer): Promise<void> {
     stream.send(HEADER)
     await raceSignal(promise, signal)
   } finally {
+    // nothing is wrong with it, but whatever is aborted is logged as an error
+    stream.log.error = stream.log.trace
     stream.abort(new AbortError('The listener was only to show that it answers'))
   }
 }

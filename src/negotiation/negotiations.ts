@@ -237,6 +237,7 @@ export class Negotiations {
           this.#known.refused(connection, protocol, err)
         }
       },
+      onUnconfirmed: () => { lateListeners.refused() },
       onClose: evt => { lateListeners.closed(evt) },
       onDone: () => {
         this.#running.delete(negotiation)

@@ -89,6 +89,12 @@ export interface OptimisticNegotiationInit {
   onRefused(err: Error): void
 
   /**
+   * The stream has failed, and not because of this end, before the listener had confirmed
+   * the protocol
+   */
+  onUnconfirmed?(): void
+
+  /**
    * The stream was closed, whether the listener had confirmed the protocol or not
    */
   onClose?(evt: StreamCloseEvent): void
@@ -348,6 +354,7 @@ export class OptimisticNegotiation {
   #refuse (err: Error): void {
     if (this.#isOpen()) {
       this.#stream.abort(err)
+      this.#init.onUnconfirmed?.()
       this.#init.onRefused(err)
     }
   }
@@ -372,6 +379,7 @@ export class OptimisticNegotiation {
     if (this.#isOpen()) {
       // a reader must not mistake this for the end of the answer
       err ??= new ConnectionClosedError(`The connection was closed before the peer had answered the handshake of ${this.#init.protocol}`)
+      this.#init.onUnconfirmed?.()
     }
 
     this.#hooked.lost(err)
@@ -418,6 +426,7 @@ export class OptimisticNegotiation {
     this.#finish()
 
     if (wasOpen && evt.local === false) {
+      this.#init.onUnconfirmed?.()
       this.#init.onRefused(evt.error ?? new StreamClosedError('The stream was closed'))
     }
   }

@@ -25,7 +25,7 @@ import type { OpenerServices, TransportName } from '../support/nodes.ts'
 import type { Connection, ConnectionEncrypter, Libp2p, Startable, Stream } from '@libp2p/interface'
 
 const OPENS = rounds(20_000)
-const CONNECTS = rounds(1_000, 20)
+const CONNECTS = rounds(1_000, 50)
 
 let dialer: Libp2p<OpenerServices> | undefined
 let listener: Libp2p | undefined
@@ -208,9 +208,10 @@ describe.each(TRANSPORTS)('over %s', transport => {
       expect(await opening).toBeOneOf(['opened', 'ConnectionClosedError', 'Error'])
     }
 
+    // each look is one at the whole heap
     await vi.waitFor(() => {
       expect(queryObjects(OptimisticNegotiation, { format: 'count' })).toBe(0)
-    }, { timeout: 10_000 })
+    }, { timeout: 10_000, interval: 250 })
   })
 })
 

@@ -64,9 +64,9 @@ describe.each([
     const { connectionManager, registrar, peerStore, events, logger, peerId, transportManager, upgrader, connectionGater, peerRouting } = components
     const metrics = {
       registerCounterGroup: (metric: string) => ({
-        increment: (values: Record<string, true>) => {
-          if (metric === 'libp2p_stream_opener_opens_total') {
-            opened.push(...Object.keys(values))
+        increment: () => {
+          if (metric.endsWith('_opens_total')) {
+            opened.push(metric)
           }
         }
       }),
@@ -105,6 +105,6 @@ describe.each([
   })
 
   it('opened the streams of all these tests, nearly all of them optimistically', () => {
-    expect(opened.filter(path => path.startsWith('optimistic')).length).toBeGreaterThan(2_000)
+    expect(opened.filter(metric => metric.includes('optimistic')).length).toBeGreaterThan(2_000)
   })
 })

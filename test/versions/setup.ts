@@ -1,6 +1,7 @@
 import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { install, pack, TREES } from './trees.ts'
+import { pack } from '../support/packages.ts'
+import { installTree, TREES } from './trees.ts'
 import type { TestProject } from 'vitest/node'
 
 declare module 'vitest' {
@@ -33,7 +34,7 @@ export default async function setup (project: TestProject): Promise<(() => void)
 
   await Promise.all(TREES.map(async (tree, i) => {
     if (names.includes(`versions: ${tree.name}`)) {
-      await install(tree, join(folder, `${i}`), tarball)
+      await installTree(tree, join(folder, `${i}`), tarball)
       process.stdout.write(`installed ${tree.name}\n`)
     }
   }))

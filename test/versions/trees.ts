@@ -1,12 +1,10 @@
 /**
  * Trees of packages as users of libp2p have them
  */
-import { execFile } from 'node:child_process'
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
-
-type Dependencies = Record<string, string>
+import { install, npm } from '../support/packages.ts'
+import type { Dependencies } from '../support/packages.ts'
 
 export interface Tree {
   name: string
@@ -101,12 +99,6 @@ export const TREES: Tree[] = [
   }
 ]
 
-async function npm (cwd: string, ...args: string[]): Promise<string> {
-  const { stdout } = await promisify(execFile)('npm', args, { cwd })
-
-  return stdout
-}
-
 /**
  * What libp2p's own dependencies were when it was released: js-libp2p releases all
  * its packages together, each asks for the others that are as new as itself
@@ -135,39 +127,24 @@ function hideMuxer (folder: string): void {
 }
 
 /**
- * Packs this package, returns the name of the file
- */
-export async function pack (folder: string): Promise<string> {
-  mkdirSync(folder, { recursive: true })
-
-  const [{ filename }] = JSON.parse(await npm(join(import.meta.dirname, '../..'), 'pack', '--json', '--pack-destination', folder, '--loglevel=error'))
-
-  return join(folder, filename)
-}
-
-/**
  * Installs the packages, and then the packed one
  */
-export async function install (tree: Tree, folder: string, tarball: string): Promise<void> {
+export async function installTree (tree: Tree, folder: string, tarball: string): Promise<void> {
   const { libp2p = '' } = tree.dependencies
 
   mkdirSync(folder)
   cpSync(join(import.meta.dirname, 'aegir'), join(folder, 'aegir'), { recursive: true })
-  writeFileSync(join(folder, 'package.json'), JSON.stringify({
-    private: true,
-    type: 'module',
+
+  await install(folder, {
     dependencies: {
       ...tree.isLocked ? await oldestDependencies(libp2p) : {},
-      ...tree.dependencies,
-      'libp2p-stream-opener': `file:${tarball}`
+      ...tree.dependencies
     },
     overrides: {
       // the compliance tests bring along all that js-libp2p is developed with
       aegir: 'file:./aegir'
     }
-  }))
-
-  await npm(folder, 'install', '--install-links', '--no-audit', '--no-fund', '--loglevel=error')
+  }, tarball)
 
   if (tree.spec === 'hidden-muxer') {
     hideMuxer(folder)
