@@ -174,8 +174,18 @@ export class OptimisticUpgrades {
     }
   }
 
+  /**
+   * Others dial as well, and have nothing to do with a function that throws or says
+   * something else
+   */
   #negotiation (protocol: string): Negotiation {
-    return optionFor(this.#settings, 'negotiation', protocol)
+    try {
+      return optionFor(this.#settings, 'negotiation', protocol)
+    } catch (err) {
+      this.#log.error('leaving %s to libp2p - %e', protocol, err)
+
+      return 'full'
+    }
   }
 
   /**

@@ -1,12 +1,17 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { circuitRelayServer, circuitRelayTransport } from '@libp2p/circuit-relay-v2'
 import { preSharedKey, generateKey } from '@libp2p/pnet'
+import { tcp } from '@libp2p/tcp'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { lpStream } from '@libp2p/utils'
 import { multiaddr } from '@multiformats/multiaddr'
 import { MemoryDatastore } from 'datastore-core'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest'
 import { encodeHandshake } from '../src/negotiation/multistream-select.ts'
 import { tls as socketTls } from '../src/tls/index.ts'
+import { outcomeOf } from './compat/settled.ts'
 import { until } from './support/bulk-data.ts'
 import { addressOf, createOpenerNode, createStockNode, stopNodes } from './support/nodes.ts'
 import { message } from './support/raw-listener.ts'
@@ -18,7 +23,8 @@ import type { StreamOpenerInit } from '../src/index.ts'
 import type { NodeInit, OpenerServices } from './support/nodes.ts'
 import type { RawUpgrades } from './support/raw-upgrades.ts'
 import type { DialTransport } from './support/upgrades.ts'
-import type { Connection, Libp2p, Startable, Upgrader } from '@libp2p/interface'
+import type { Connection, Libp2p, MessageStream, Startable, Upgrader } from '@libp2p/interface'
+import type { LengthPrefixedStream } from '@libp2p/utils'
 import type { AddressInfo } from 'node:net'
 
 let nodes: Libp2p[] = []
@@ -175,6 +181,21 @@ describe.each(DIAL_TRANSPORTS.flatMap(transport => ENCRYPTER_NAMES.map(name => (
 
       expect((await dialAndLook(dialer, listener, raw)).optimistic).toEqual([!isFull])
     }
+  })
+
+  it('does so where it is for a bulk stream', async () => {
+    const { listener, raw } = await createListener(transport, encrypted(name))
+    const dialer = await createDialer({ resume: true }, encrypted(name))
+    await meet(dialer, listener, protocol)
+
+    const { connection, optimistic } = await dialAndLook(dialer, listener, raw, addressOf(listener), async () => {
+      const { connection } = await dialer.services.streamOpener.openBulkStream(addressOf(listener), ECHO, { transport, fallback: 'none' })
+
+      return connection
+    })
+
+    expect(optimistic).toEqual([true])
+    await answers(dialer, connection)
   })
 
   it('leaves nothing on the connection', async () => {
@@ -380,6 +401,85 @@ describe('a muxer that the encrypter has not agreed on', () => {
   })
 })
 
+describe('an encrypter', () => {
+  type Secure = (stream: LengthPrefixedStream, peerId: string) => Promise<string>
+
+  /**
+   * Encrypts nothing, and believes everything
+   */
+  function trusting (outbound: Secure, inbound: Secure): NodeInit {
+    return {
+      connectionEncrypters: [({ peerId }) => {
+        const secure = (fn: Secure) => async (connection: MessageStream) => {
+          const stream = lpStream(connection)
+          const remotePeer = peerIdFromString(await fn(stream, `${peerId}`))
+
+          return { connection: stream.unwrap(), remotePeer }
+        }
+
+        return { protocol: '/trusting/1.0.0', secureOutbound: secure(outbound), secureInbound: secure(inbound) }
+      }]
+    }
+  }
+
+  async function read (stream: LengthPrefixedStream): Promise<string> {
+    return new TextDecoder().decode((await stream.read()).subarray())
+  }
+
+  async function write (stream: LengthPrefixedStream, text: string): Promise<void> {
+    await stream.write(bytes(text))
+  }
+
+  it('whose listener speaks first gets to hear of the handshake all the same', async () => {
+    const node = trusting(async (stream, peerId) => {
+      const remotePeer = await read(stream)
+      await write(stream, peerId)
+
+      return remotePeer
+    }, async (stream, peerId) => {
+      await write(stream, peerId)
+
+      return read(stream)
+    })
+    const { listener, raw } = await createListener('tcp', node)
+    const dialer = await createDialer({ negotiation: 'always' }, node)
+    const { connection, first, optimistic } = await dialAndLook(dialer, listener, raw)
+
+    expect([first, optimistic]).toEqual([['/trusting/1.0.0'], [false]])
+    await answers(dialer, connection)
+  })
+
+  it('that needs no answer does not make a connection of one that the peer has not confirmed', async () => {
+    const { listener } = await createListener('tcp')
+    const node = trusting(async (stream, peerId) => {
+      await write(stream, peerId)
+
+      return `${listener.peerId}`
+    }, read)
+    const dialer = await createDialer({ negotiation: 'always' }, node)
+
+    // the listener does not speak it
+    await expect(dialer.dial(addressOf(listener))).rejects.toThrow(expect.objectContaining({ name: 'EncryptionFailedError' }))
+    expect(dialer.getConnections()).toEqual([])
+
+    const { listener: other } = await createListener('tcp', trusting(read as Secure, read))
+    const relay = await createRelay(addressOf(other))
+    onTestFinished(async () => relay.close())
+    relay.hold()
+    const willing = await createDialer({ negotiation: 'always' }, trusting(async (stream, peerId) => {
+      await write(stream, peerId)
+
+      return `${other.peerId}`
+    }, read))
+    const dialing = willing.dial(relay.addr)
+
+    await until(() => relay.bytesDown > 0)
+    expect(await outcomeOf(dialing)).toBe('nothing')
+    relay.release()
+    await answers(willing, await dialing)
+  })
+})
+
 describe('the upgrader', () => {
   it('is put back when the service stops, and its encrypters are', async () => {
     const dialer = await createDialer({ resume: true, negotiation: 'always' }, encrypted('noise', 'tls'))
@@ -404,6 +504,20 @@ describe('the upgrader', () => {
 
     expect(upgraderOf(dialer).upgradeOutbound).toBe(Object.getPrototypeOf(upgraderOf(dialer)).upgradeOutbound)
     await answers(dialer, await dialer.dial(addressOf(listener)))
+  })
+
+  it('leaves relayed connections to libp2p', async () => {
+    const relay = await createStockNode('tcp', { services: { relay: circuitRelayServer() } })
+    const node: NodeInit = { transports: [tcp(), circuitRelayTransport()] }
+    const listener = await createStockNode(undefined, { ...node, addresses: { listen: [`${addressOf(relay)}/p2p-circuit`] } })
+    nodes.push(listener, relay)
+    const raw = takeUpgrades(listener)
+    await until(() => listener.getMultiaddrs().length > 0)
+    const dialer = await createDialer({ resume: true, negotiation: 'always' }, node)
+    const { connection, first, optimistic } = await dialAndLook(dialer, listener, raw, multiaddr(`${addressOf(relay)}/p2p-circuit/p2p/${listener.peerId}`))
+
+    expect([first, optimistic]).toEqual([['/noise'], [false]])
+    expect(connection.limits).toEqual(expect.any(Object))
   })
 
   it.each(['quic', 'memory'] as const)('has nothing to do over %s', async transport => {

@@ -18,6 +18,11 @@ import type { Libp2p } from '@libp2p/interface'
 
 const SERVERS = 20
 
+/**
+ * Queries of nodes that have to dial
+ */
+const RECONNECTS = 8
+
 type Client = Libp2p<DHTServices>
 
 /**
@@ -31,12 +36,13 @@ const AT_A_TIME: Record<string, KadDHTInit> = {
   '3 at a time': { alpha: 3, disjointPaths: 1 }
 }
 
-const CREATE: Record<'stock' | 'intercepted', (init: KadDHTInit) => Promise<Client>> = {
+const CREATE: Record<'stock' | 'intercepted' | 'resumed', (init: KadDHTInit) => Promise<Client>> = {
   stock: async init => createStockNode<DHTServices>(undefined, { services: dhtServices(init) }),
-  intercepted: async init => createOpenerNode({ intercept: true }, { services: dhtServices(init) }) as unknown as Promise<Client>
+  intercepted: async init => createOpenerNode({ intercept: true }, { services: dhtServices(init) }) as unknown as Promise<Client>,
+  resumed: async init => createOpenerNode({ intercept: true, resume: true }, { services: dhtServices(init) }) as unknown as Promise<Client>
 }
 
-type By = keyof typeof CREATE
+type By = 'stock' | 'intercepted'
 
 interface Samples {
   stock: number[]
@@ -46,7 +52,7 @@ interface Samples {
 /**
  * Connects a new node to these servers, and waits until its DHT knows of them
  */
-async function withClient <T> (by: By, init: KadDHTInit, servers: string[], fn: (client: Client) => Promise<T>): Promise<T> {
+async function withClient <T> (by: keyof typeof CREATE, init: KadDHTInit, servers: string[], fn: (client: Client) => Promise<T>): Promise<T> {
   const client = await CREATE[by]({ clientMode: true, ...init })
 
   try {
@@ -152,6 +158,32 @@ async function measureCold (name: string, servers: string[], init: InterleaveIni
   }), init)
 }
 
+/**
+ * Nodes that know all servers, and have to dial each that they ask: as in the public DHT,
+ * where nobody stays connected
+ */
+async function measureReconnecting (name: string, servers: string[], init: InterleaveInit): Promise<Record<keyof typeof CREATE, number[]>> {
+  const dht = AT_A_TIME[name] ?? {}
+
+  return withClient('stock', dht, servers, async stock => withClient('intercepted', dht, servers, async intercepted => withClient('resumed', dht, servers, async resumed => {
+    async function lookUp (client: Client, i: number): Promise<number> {
+      await Promise.all(client.getPeers().map(async peer => client.hangUp(peer)))
+      const time = await timeQuery(client.services.dht.get(keyOf('all at once', 'stock', i)), 'VALUE', false)
+      assertLinked(client, servers)
+
+      return time
+    }
+
+    let round = 0
+
+    return interleave({
+      stock: async () => lookUp(stock, Math.floor(round++ / 3)),
+      intercepted: async () => lookUp(intercepted, Math.floor(round++ / 3)),
+      resumed: async () => lookUp(resumed, Math.floor(round++ / 3))
+    }, init)
+  })))
+}
+
 export const kadDht: Scenario = {
   name: 'kad-dht',
   about: `Queries of a DHT of ${SERVERS} servers, each behind a link of 50 ms, by a stock node and one with intercept`,
@@ -181,6 +213,27 @@ export const kadDht: Scenario = {
       const [name] = Object.keys(AT_A_TIME) as [string]
       print('measuring over tcp, connected to one server ...')
       report('get, dials included', name, await measureCold(name, servers, { warmUp: 0, rounds: quick ? 3 : 8 }))
+    })
+
+    await withChild('./dht-servers.ts', [`${SERVERS}`, '1'], async ({ servers }: { servers: string[] }) => {
+      print('measuring over tcp, connections are closed before each query ...')
+      await withClient('stock', {}, servers, async client => {
+        for (let i = 0; i < warmUp + RECONNECTS; i++) {
+          await timeQuery(client.services.dht.put(keyOf('all at once', 'stock', i), fromString('value')), 'PEER_RESPONSE', false)
+        }
+      })
+
+      for (const name of Object.keys(AT_A_TIME)) {
+        const { stock, ...others } = await measureReconnecting(name, servers, { warmUp, rounds: quick ? 3 : RECONNECTS })
+        const add = (by: string, samples: number[]): string => spread(recorder.add('time of a query', 'ms', { query: 'get, reconnecting', servers: name, by }, samples), 1)
+
+        for (const [by, samples] of Object.entries(others)) {
+          const ratio = ratioOf(stock, samples)
+
+          rows.push(['get, reconnecting', `${name}, ${by}`, add('stock', stock), add(by, samples), spread(ratio, 2)])
+          targets.push({ name: `how many times as fast get is with reconnects, ${by}, ${name}`, value: ratio, atLeast: 1 })
+        }
+      }
     })
 
     printTable(['query', 'servers', 'stock, ms', 'intercept, ms', 'times as fast (95% of draws)'], rows)

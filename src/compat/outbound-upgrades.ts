@@ -57,7 +57,7 @@ export class OutboundUpgrades {
   start (): void {
     const upgrader = this.#upgrader
 
-    if (this.#overrides.length > 0 || typeof upgrader.upgradeOutbound !== 'function') {
+    if (this.#overrides.length > 0 || [upgrader.upgradeOutbound, upgrader.getConnectionEncrypters].some(method => typeof method !== 'function')) {
       return
     }
 

@@ -103,7 +103,7 @@ export interface Dial {
 /**
  * Dials and looks at what comes first, at the listener
  */
-export async function dialAndLook (dialer: Libp2p, listener: Libp2p, raw: RawUpgrades, target: Multiaddr | PeerId = addressOf(listener)): Promise<Dial> {
+export async function dialAndLook (dialer: Libp2p, listener: Libp2p, raw: RawUpgrades, target: Multiaddr | PeerId = addressOf(listener), dial = async (): Promise<Connection> => dialer.dial(target)): Promise<Dial> {
   const flights: Uint8Array[] = []
 
   raw.always = maConn => {
@@ -127,7 +127,7 @@ export async function dialAndLook (dialer: Libp2p, listener: Libp2p, raw: RawUpg
   }
 
   try {
-    const connection = await dialer.dial(target)
+    const connection = await dial()
     const selected = flights.map(flight => new TextDecoder().decode(flight).split('\n', 2)[1]?.slice(1) ?? '')
 
     return {

@@ -132,6 +132,30 @@ describe.each(Object.entries(STACKS))('over %s', (_, stack) => {
     expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
   })
 
+  it('dials with the first message of the encrypter next to the handshake', async () => {
+    await start({ negotiation: 'always', resume: true })
+
+    async function dialHeld (): Promise<Connection> {
+      const before = relay.bytesUp
+      relay.hold()
+      const dialing = dialer.dial(relay.addr)
+
+      // the handshake alone has 28 or 32 bytes, QUIC has no such thing
+      await expect.poll(() => relay.bytesUp - before, { timeout: 5_000 }).toBeGreaterThan(60)
+      relay.release()
+
+      return dialing
+    }
+
+    for (let i = 0; i < 3; i++) {
+      const connection = await dialHeld()
+      const stream = await dialer.services.streamOpener.newStreamOn(connection, ECHO)
+
+      expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
+      await dialer.hangUp(connection.remotePeer)
+    }
+  })
+
   it('gets 200 streams that were asked for at once', async () => {
     const connection = await connect()
     const { streamOpener } = dialer.services
