@@ -10,10 +10,10 @@ function namesIn (file: string, pattern: RegExp): string[] {
 }
 
 /**
- * What a stream can end with whose peer does not speak the protocol after all: the
- * table of the README
+ * What a stream can end with whose peer does not speak the protocol after all: the rows of
+ * the table of the README that are about the stream
  */
-export const HANDSHAKE_ERRORS = namesIn('README.md', /^\| `(\w+Error)` \|/gm)
+export const HANDSHAKE_ERRORS = namesIn('README.md', /^\| (`\w+Error`(?:, `\w+Error`)*) \| (?:the stream|both)/gm).flatMap(names => names.replaceAll('`', '').split(', '))
 
 /**
  * What else the documentation names, and what is libp2p's. Of libp2p's own errors
