@@ -10,7 +10,7 @@ export class Reader {
   readonly read = new Uint8ArrayList()
 
   /**
-   * Whether it was told the end, once it was
+   * Whether it was told the end, once it was, and not an error before that
    */
   hasEnded = false
 
@@ -27,7 +27,7 @@ export class Reader {
     }
 
     stream.addEventListener('message', this.#onMessage)
-    stream.addEventListener('remoteCloseWrite', () => { this.hasEnded = true })
+    stream.addEventListener('remoteCloseWrite', () => { this.hasEnded = this.error == null })
     stream.addEventListener('close', ({ error }) => { this.error = error })
   }
 
