@@ -3,18 +3,13 @@
  */
 import { once } from 'node:events'
 import { TLSSocket } from 'node:tls'
-import { queryObjects, setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { tls as stock } from '@libp2p/tls'
 import { generateCertificate } from '@libp2p/tls/utils'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { EncryptedConnection } from '../src/compat/tls/encrypted-connection.ts'
-import { Handshake } from '../src/tls/handshake.ts'
 import { tls } from '../src/tls/index.ts'
 import { addUnconfirmed } from '../src/util/unconfirmed.ts'
-import { addressOf, createStockNode, stopNodes } from './support/nodes.ts'
-import { bytes, ECHO, echo, exchange, pattern } from './support/streams.ts'
+import { bytes, pattern } from './support/streams.ts'
 import { createEncrypter, createIdentity, encrypt, tcpPair } from './support/tcp-pair.ts'
 import type { EncrypterFactory, Identity, TcpPair } from './support/tcp-pair.ts'
 import type { MessageStream, StreamCloseEvent } from '@libp2p/interface'
@@ -274,56 +269,4 @@ it('what is not read in time is not read twice: TLS has no data of its own', asy
 
   const received = collect(near)
   await vi.waitFor(() => { expect(received.byteLength).toBe(5) })
-})
-
-describe('many connections', () => {
-  setFlagsFromString('--expose-gc')
-  const gc = runInNewContext('gc') as () => void
-
-  function count (): number[] {
-    gc()
-
-    return [EncryptedConnection, Handshake, TLSSocket].map(type => queryObjects(type, { format: 'count' }))
-  }
-
-  it('leave nothing behind, however they end', async () => {
-    const listener = await createStockNode('tcp', { connectionEncrypters: [tls()] })
-    const dialer = await createStockNode(undefined, { connectionEncrypters: [tls()] })
-    await listener.handle(ECHO, echo)
-    const addr = addressOf(listener)
-
-    try {
-      for (let i = 0; i < 500; i++) {
-        if (i % 5 === 4) {
-          // some of these are through before
-          await dialer.dial(addr, { signal: AbortSignal.timeout(i % 7 + 1) }).then(async connection => connection.close(), () => {})
-          continue
-        }
-
-        const connection = await dialer.dial(addr)
-
-        if (i % 5 === 0) {
-          await exchange(await connection.newStream(ECHO), bytes('hello'))
-        }
-
-        if (i % 5 < 2) {
-          await connection.close()
-        } else if (i % 5 === 2) {
-          connection.abort(new Error('No more'))
-        } else {
-          (connection as any).maConn.socket.resetAndDestroy()
-          await closed(connection as any)
-        }
-      }
-
-      expect(queryObjects(Handshake, { format: 'count' })).toBeGreaterThan(0)
-      await vi.waitFor(() => {
-        expect(process.getActiveResourcesInfo().filter(name => name === 'TCPSocketWrap')).toEqual([])
-        // libp2p may hold the last of them
-        expect(Math.max(...count())).toBeLessThan(3)
-      }, { timeout: 20_000, interval: 500 })
-    } finally {
-      await stopNodes(dialer, listener)
-    }
-  })
 })

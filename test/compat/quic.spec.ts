@@ -1,14 +1,11 @@
-import { queryObjects } from 'node:v8'
 import { identify } from '@libp2p/identify'
 import { byteStream } from '@libp2p/utils'
-import { describe, expect, it, vi } from 'vitest'
-import { collectGarbage } from '../support/gc.ts'
-import { NativeReads } from '../../src/compat/quic/native-reads.ts'
+import { describe, expect, it } from 'vitest'
 import { receiveBulk, sendBulk } from '../../src/index.ts'
 import { forkBulkListener, ENDLESS, FAST } from '../support/bulk-listener.ts'
 import { bytesOf, digestOf, turn, until } from '../support/bulk-data.ts'
 import { measureIdleStreams } from '../support/idle-quic-streams.ts'
-import { addressOf, connectIdentified } from '../support/nodes.ts'
+import { addressOf } from '../support/nodes.ts'
 import { busiest, connectQuic, createQuicNode, DIRECTIONS, muxerOf, untilSteady, watchNativeReads } from '../support/quic-streams.ts'
 import { areReplaced, bytes, closed, pattern, readAll } from '../support/streams.ts'
 import type { Digest } from '../support/bulk-data.ts'
@@ -646,43 +643,4 @@ describe.each(DIRECTIONS)('a QUIC stream of stock that is %s', direction => {
 
     expect(errors.filter(error => error != null).length).toBeLessThan(10)
   })
-})
-
-it('nothing is left of QUIC streams and connections that are gone', async () => {
-  const dialer = await createQuicNode(false)
-  const listener = await createQuicNode(true)
-  await listener.handle('/leave/1.0.0', stream => { stream.pause() })
-
-  // a function of its own, or the last stream stays on the stack
-  async function connect (i: number): Promise<void> {
-    const connection = await connectIdentified(dialer, listener)
-
-    for (let j = 0; j < 20; j++) {
-      const stream = await connection.newStream('/leave/1.0.0')
-      stream.send(pattern(100_000))
-
-      if (j % 3 === 0) {
-        stream.abort(new Error('Reset'))
-      } else if (j % 3 === 1) {
-        await stream.close()
-      }
-    }
-
-    expect(queryObjects(NativeReads, { format: 'count' })).toBeGreaterThan(0)
-
-    if (i % 2 === 0) {
-      await connection.close()
-    } else {
-      connection.abort(new Error('Gone'))
-    }
-  }
-
-  for (let i = 0; i < 20; i++) {
-    await connect(i)
-  }
-
-  await vi.waitFor(() => {
-    collectGarbage()
-    expect(queryObjects(NativeReads, { format: 'count' })).toBe(0)
-  }, { timeout: 60_000 })
 })
