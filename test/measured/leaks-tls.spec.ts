@@ -29,7 +29,7 @@ describe('many connections', () => {
     const addr = addressOf(listener)
 
     try {
-      for (let i = 0; i < rounds(500); i++) {
+      for (let i = 0; i < rounds(2_000, 40); i++) {
         if (i % 5 === 4) {
           // some of these are through before
           await dialer.dial(addr, { signal: AbortSignal.timeout(i % 7 + 1) }).then(async connection => connection.close(), () => {})
