@@ -9,6 +9,7 @@ import { Uint8ArrayList } from 'uint8arraylist'
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { tls } from '../src/tls/index.ts'
 import { addUnconfirmed } from '../src/util/unconfirmed.ts'
+import { untilSteady } from './support/bulk-data.ts'
 import { bytes, pattern } from './support/streams.ts'
 import { createEncrypter, createIdentity, encrypt, tcpPair } from './support/tcp-pair.ts'
 import type { EncrypterFactory, Identity, TcpPair } from './support/tcp-pair.ts'
@@ -85,14 +86,11 @@ describe.each([
     const { near, far } = await createEnds(remote)
     const chunks = 1_024
     let sent = 0
-    let isStalled = false
 
     async function send (): Promise<void> {
       for (; sent < chunks; sent++) {
         if (!near.send(CHUNK)) {
-          isStalled = true
           await once(near as any, 'drain')
-          isStalled = false
         }
       }
     }
@@ -102,17 +100,7 @@ describe.each([
     far.addEventListener('message', evt => { received += evt.data.byteLength })
     const sending = send()
 
-    // for as long as it takes until nothing moves any more
-    async function untilStalled (before: number): Promise<void> {
-      await new Promise(resolve => { setTimeout(resolve, 100) })
-
-      if (before < sent || !isStalled) {
-        await untilStalled(sent)
-      }
-    }
-
-    await untilStalled(-1)
-
+    await untilSteady(() => sent)
     expect(sent).toBeLessThan(chunks)
     expect(received).toBe(0)
     expect(near.writableNeedsDrain).toBe(true)
@@ -132,7 +120,7 @@ describe.each([
       far.send(CHUNK)
     }
 
-    await new Promise(resolve => { setTimeout(resolve, 200) })
+    await untilSteady(() => pair.dialer.socket.bytesRead)
     expect(received.byteLength).toBe(0)
     expect(near.readBufferLength).toBe(0)
     expect(pair.dialer.socket.bytesRead).toBeLessThan(1_000_000)
@@ -155,7 +143,7 @@ describe.each([
     const ended = closed(far)
     let isClosed = false
     const closing = pair.dialer.close().then(() => { isClosed = true })
-    await new Promise(resolve => { setTimeout(resolve, 50) })
+    await untilSteady(() => pair.listener.socket.bytesRead)
     expect(isClosed).toBe(false)
 
     far.resume()

@@ -5,6 +5,6 @@ export function addBounded (set: Set<string>, value: string, max: number): void 
   set.add(value)
 
   if (set.size > max) {
-    set.delete([...set][0] as string)
+    set.delete(set.values().next().value as string)
   }
 }

@@ -4,7 +4,6 @@
 import { quic } from '@chainsafe/libp2p-quic'
 import { onTestFinished } from 'vitest'
 import { streamOpener } from '../../src/index.ts'
-import { turn } from './bulk-data.ts'
 import { addressOf, connectIdentified, createStockNode, stopNodes } from './nodes.ts'
 import type { NodeInit, OpenerServices } from './nodes.ts'
 import type { StreamOpenerInit } from '../../src/index.ts'
@@ -151,26 +150,4 @@ export function busiest (reads: NativeRead[]): NativeRead[] {
   const [most] = [...bytes].sort(([, a], [, b]) => b - a)
 
   return reads.filter(({ native }) => native === most?.[0])
-}
-
-/**
- * Resolves when the value is the same for so many turns of the event loop, and so long
- */
-export async function untilSteady (value: () => number, ms = 200): Promise<number> {
-  let last = value()
-  let since = performance.now()
-  let turns = 0
-
-  while (turns < 20 || performance.now() - since < ms) {
-    await turn()
-    turns++
-
-    if (value() !== last) {
-      last = value()
-      since = performance.now()
-      turns = 0
-    }
-  }
-
-  return last
 }
