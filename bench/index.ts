@@ -1,5 +1,5 @@
 /**
- * `npm run bench` or `npm run bench -- [scenario ...] [--quick] [--json FILE]`, or
+ * `npm run bench` or `npm run bench -- [scenario ...] [--quick | --long] [--json FILE]`, or
  * on two machines `npm run bench -- listen [port]` and
  * `npm run bench -- dial <multiaddr> [--quick] [--json FILE]`
  */
@@ -21,6 +21,7 @@ interface Args {
   listen?: { port?: string }
   scenarios: Scenario[]
   quick: boolean
+  long: boolean
   json?: string
 }
 
@@ -29,6 +30,7 @@ function readArgs (): Args {
     allowPositionals: true,
     options: {
       quick: { type: 'boolean', default: false },
+      long: { type: 'boolean', default: false },
       json: { type: 'string' }
     }
   })
@@ -61,7 +63,7 @@ function readArgs (): Args {
 
 function usage (): string {
   return [
-    'npm run bench -- [scenario ...] [--quick] [--json FILE]',
+    'npm run bench -- [scenario ...] [--quick | --long] [--json FILE]',
     'npm run bench -- listen [port]',
     'npm run bench -- dial <multiaddr> [--quick] [--json FILE]',
     '',
@@ -69,10 +71,10 @@ function usage (): string {
   ].join('\n')
 }
 
-async function runOne ({ name, about, run }: Scenario, quick: boolean): Promise<ScenarioResult> {
+async function runOne ({ name, about, run }: Scenario, quick: boolean, long: boolean): Promise<ScenarioResult> {
   const start = performance.now()
   const recorder = new Recorder()
-  const targets = await run({ quick, recorder })
+  const targets = await run({ quick, long, recorder })
   const seconds = Math.round((performance.now() - start) / 1000)
 
   print(`It took ${seconds} s`)
@@ -81,7 +83,7 @@ async function runOne ({ name, about, run }: Scenario, quick: boolean): Promise<
   return { name, about, seconds, targets, series: recorder.series }
 }
 
-async function run ({ scenarios, quick, json }: Args): Promise<void> {
+async function run ({ scenarios, quick, long, json }: Args): Promise<void> {
   const results: Results = { about: about(quick), scenarios: [] }
   const { cpu, cpus, load, system, versions } = results.about
 
@@ -94,7 +96,7 @@ async function run ({ scenarios, quick, json }: Args): Promise<void> {
 
   for (const [i, scenario] of scenarios.entries()) {
     print(`\n[${i + 1}/${scenarios.length}] ${scenario.name}: ${scenario.about}`)
-    results.scenarios.push(await runOne(scenario, quick))
+    results.scenarios.push(await runOne(scenario, quick, long))
 
     // what was measured is not to be lost if a later scenario fails
     if (json != null) {

@@ -189,18 +189,20 @@ export const CHARTS: Chart[] = [
   {
     name: 'soak',
     scenario: 'soak',
-    title: 'The heap after so many opens, without garbage',
-    spec: result => {
-      const heap = result.series.find(({ figure }) => figure === 'heap after each block')
-      const size = Number(heap?.labels['opens in a block'])
+    title: 'The heap of both ends after so many opens, without garbage',
+    spec: result => lines({
+      // a row for each block
+      rows: result.series.filter(({ figure }) => figure === 'heap after each block').flatMap(({ labels, samples }) => samples.map((bytes, i) => {
+        const heap = bytes / 2 ** 20
 
-      return lines({
-        rows: (heap?.samples ?? []).map((heap, i) => ({ opens: (i + 1) * size, median: heap / 2 ** 20, low: heap / 2 ** 20, high: heap / 2 ** 20, p99: NaN })),
-        x: 'opens',
-        xTitle: 'opens',
-        y: 'heap, MiB',
-        width: 700
-      })
-    }
+        return { ...labels, opens: (i + 1) * Number(labels['opens in a block']), median: heap, low: heap, high: heap, p99: NaN }
+      })),
+      x: 'opens',
+      xTitle: 'opens, the connection is killed every 10,000',
+      y: 'heap, MiB',
+      colour: 'end',
+      column: 'transport',
+      width: 330
+    })
   }
 ]

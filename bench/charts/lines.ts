@@ -24,7 +24,7 @@ export interface LinesInit extends FacetInit {
   /**
    * The label that has a line for each of its values
    */
-  colour?: string
+  colour: string
 
   /**
    * Of each chart, in pixels
@@ -42,7 +42,7 @@ const FEW = 10
  */
 export function lines ({ x, xTitle, isLog = false, y, to = 0, colour, width, ...init }: LinesInit): TopLevelSpec {
   const { rows } = init
-  const names = colour == null ? [] : [...new Set(rows.map(row => String(row[colour])))]
+  const names = [...new Set(rows.map(row => String(row[colour])))]
   const values = [...new Set(rows.map(row => row[x]))]
   const hasFew = values.length < FEW
   const up = { type: 'quantitative', title: y, scale: { domain: [0, Math.max(to, ...rows.map(({ high }) => high))], nice: true } }
@@ -58,9 +58,7 @@ export function lines ({ x, xTitle, isLog = false, y, to = 0, colour, width, ...
         scale: isLog ? { type: 'log', nice: false } : { zero: false, nice: false },
         axis: { ...(hasFew ? { values } : {}), format: ',d', grid: false, labelOverlap: !hasFew }
       },
-      color: colour == null
-        ? { value: COLOURS.heap }
-        : { field: colour, type: 'nominal', title: null, scale: { domain: names, range: names.map(name => COLOURS[name]) } }
+      color: { field: colour, type: 'nominal', title: null, scale: { domain: names, range: names.map(name => COLOURS[name]) } }
     },
     layer: [
       { mark: { type: 'line', strokeWidth: 2, point: hasFew ? { size: 50, filled: true } : false }, encoding: { y: { field: 'median', ...up } } },

@@ -8,6 +8,11 @@ export interface ScenarioInit {
   quick: boolean
 
   /**
+   * Take as many samples as hours allow, where that shows something
+   */
+  long: boolean
+
+  /**
    * Takes all raw samples
    */
   recorder: Recorder
