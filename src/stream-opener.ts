@@ -193,7 +193,7 @@ export class StreamOpener implements BulkStreams, Startable {
   }
 
   #onNews (connection: Connection): void {
-    this.#admission.find(connection.remotePeer)?.reconsider(connection)
+    this.#admission.find(connection.remotePeer)?.serve()
     this.#negotiations.reconsider(connection)
   }
 

@@ -271,12 +271,12 @@ describe('the limits of a peer', () => {
 
     const call = callFor(connection, () => ({ protocols: ['/a'], negotiates, early: false }))
     wait(limits, call, log, 'known')
-    limits.reconsider(connection)
+    limits.serve()
     await microtasks()
     expect(log).toEqual([])
 
     negotiates = false
-    limits.reconsider(connection)
+    limits.serve()
     await microtasks()
     expect(log).toEqual(['known'])
     expect(limits.negotiating).toBe(MAX_NEGOTIATIONS)
@@ -297,7 +297,7 @@ describe('the limits of a peer', () => {
     for (let i = 0; i < 3; i++) {
       vi.advanceTimersByTime(400)
       protocol = protocol === '/a' ? '/b' : '/a'
-      limits.reconsider(connection)
+      limits.serve()
       await microtasks()
     }
 
@@ -318,7 +318,7 @@ describe('the limits of a peer', () => {
     vi.advanceTimersByTime(900)
     giveBack?.()
     protocol = '/b'
-    limits.reconsider(connection)
+    limits.serve()
     vi.advanceTimersByTime(900)
     await microtasks()
     expect(log).toEqual(['first'])
@@ -346,7 +346,7 @@ describe('the limits of a peer', () => {
 
     looks = 0
     protocol = '/b'
-    limits.reconsider(connection)
+    limits.serve()
     expect(looks).toBeLessThan(5)
     expect(limits.queued).toBe(10_000)
 
@@ -401,7 +401,7 @@ describe('the limits of a peer', () => {
     wait(limits, call, log, 'high', { priority: 90, order: 3 })
 
     early = false
-    limits.reconsider(connection)
+    limits.serve()
     await microtasks()
     expect(log).toEqual(['high', 'first'])
   })
@@ -776,7 +776,7 @@ describe('whatever happens in whatever order', () => {
           case 'news':
             moved += limits.queued
             on.negotiates = !on.negotiates
-            limits.reconsider(on.key)
+            limits.serve()
             break
           case 'abort':
             controllers[which % Math.max(1, controllers.length)]?.abort()

@@ -3,16 +3,17 @@
  * that wait until there is room for them. Nothing in here is shared with another
  * peer.
  *
- * A call gets all that it needs at once. If it cannot it waits for the first of what
- * there is none left, together with the others of its kind, and goes on when one is
- * given back and nobody goes before it.
+ * A call gets all that it needs at once. If it cannot it waits with the others of its
+ * kind. When something is given back the first of each kind are asked again what they
+ * need, in order, and whoever finds it goes on. What those before them lack is not there
+ * for them.
  */
 import { HANDSHAKE, Limit, MUXER } from './limit.ts'
 import { Permit } from './permit.ts'
-import { firstOf, goesBefore, Queue } from './queue.ts'
+import { goesBefore, Queue } from './queue.ts'
 import type { Call } from './call.ts'
-import type { Key, Need, Needs } from './limit.ts'
-import type { Waiting } from './queue.ts'
+import type { Key, Needs } from './limit.ts'
+import type { Shortage, Waiting } from './queue.ts'
 
 export class PeerLimits {
   /**
@@ -21,9 +22,9 @@ export class PeerLimits {
   #limits: Limit[] = []
 
   /**
-   * By the kind of their calls
+   * One for each kind of calls, none is empty
    */
-  readonly #queues = new Map<string, Queue>()
+  #queues: Queue[] = []
 
   readonly #onUnused: () => void
 
@@ -35,7 +36,7 @@ export class PeerLimits {
   }
 
   get queued (): number {
-    return [...this.#queues.values()].reduce((queued, { length }) => queued + length, 0)
+    return this.#queues.reduce((queued, { length }) => queued + length, 0)
   }
 
   get negotiating (): number {
@@ -56,26 +57,9 @@ export class PeerLimits {
    */
   acquire (call: Call): Permit | Promise<Permit> {
     const needs = call.needs()
-    const short = this.#findShort(call, needs)
+    const shortage = this.#findShortage(call, needs)
 
-    return short != null && call.mayWait ? this.#wait(call, short) : this.#give(call, needs, short != null)
-  }
-
-  /**
-   * Calls that wait for the connection may not need what they are waiting for any
-   * more
-   */
-  reconsider (connection: object): void {
-    // there is none that anybody could go on waiting for
-    const none = new Limit(connection, MUXER)
-
-    for (const queue of this.#queues.values()) {
-      if (queue.connection === connection) {
-        queue.waitFor(none, queue.need)
-      }
-    }
-
-    this.#serve(none)
+    return shortage != null && call.mayWait ? this.#wait(call, shortage) : this.#give(call, needs, shortage != null)
   }
 
   /**
@@ -86,8 +70,9 @@ export class PeerLimits {
 
     if (limit != null) {
       limit.givenBackAt = performance.now()
-      this.#serve(limit)
     }
+
+    this.serve()
   }
 
   /**
@@ -103,34 +88,25 @@ export class PeerLimits {
   }
 
   #end (isEnded: (scope: object) => boolean, err: Error): void {
+    const ended = this.#queues.filter(({ connection }) => isEnded(connection))
+
     this.#limits = this.#limits.filter(({ scope }) => !isEnded(scope))
-
-    for (const [kind, queue] of this.#queues) {
-      if (isEnded(queue.connection)) {
-        this.#queues.delete(kind)
-        queue.clear().forEach(({ granted }) => { granted.reject(err) })
-      }
-    }
-
+    this.#queues = this.#queues.filter(({ connection }) => !isEnded(connection))
+    ended.flatMap(queue => queue.clear()).forEach(({ granted }) => { granted.reject(err) })
     this.#tidy()
   }
 
   /**
-   * Something of what the call needs of which there is none left for it. Those who
-   * wait do so behind those who go before them.
+   * What those who go before it lack is not there for who would have to wait
    */
-  #findShort (call: Call, { limits }: Needs): Need | undefined {
-    return limits.find(({ key, max }) => {
+  #findShortage (call: Call, { limits }: Needs): Shortage | undefined {
+    const need = limits.find(({ key, max }) => {
       const limit = this.#find(call.connection, key)
 
-      return (limit?.inUse ?? 0) >= max || (limit != null && call.mayWait && this.#isBehind(call, limit))
+      return (limit?.inUse ?? 0) >= max || (call.mayWait && this.#queues.some(({ lacks, first }) => lacks.limit === limit && goesBefore(first.call, call)))
     })
-  }
 
-  #isBehind (call: Call, limit: Limit): boolean {
-    const first = firstOf(this.#queues, limit)
-
-    return first != null && goesBefore(first.call, call)
+    return need == null ? undefined : { limit: this.#limit(call.connection, need.key), need }
   }
 
   #give ({ connection }: Call, needs: Needs, isOverLimit: boolean): Permit {
@@ -142,23 +118,23 @@ export class PeerLimits {
 
   readonly #giveBack = (limit: Limit): void => {
     limit.giveBack()
-    this.#serve(limit)
 
     if (typeof limit.key === 'string') {
       this.streamClosed(limit.scope)
+    } else {
+      this.serve()
     }
   }
 
-  async #wait (call: Call, short: Need): Promise<Permit> {
-    const { connection, isImpatient, kind, signal } = call
+  async #wait (call: Call, shortage: Shortage): Promise<Permit> {
+    const { isImpatient, signal } = call
     signal?.throwIfAborted()
 
-    const queue = this.#queues.get(kind) ?? new Queue(connection, this.#limit(connection, short.key), short, this.#giveUp)
+    const queue = this.#queueOf(call, shortage)
     const granted = Promise.withResolvers<Permit>()
-    const waiting = { call, queue, since: isImpatient ? queue.limit.takenAt : performance.now(), granted }
+    const waiting = { call, queue, since: isImpatient ? queue.lacks.limit.takenAt : performance.now(), granted }
     const onAbort = (): void => { this.#giveUp(waiting, signal?.reason) }
 
-    this.#queues.set(kind, queue)
     signal?.addEventListener('abort', onAbort)
 
     try {
@@ -166,7 +142,7 @@ export class PeerLimits {
 
       // the one that was the first before may have lacked something else
       if (queue.first === waiting) {
-        this.#serve(queue.limit)
+        this.serve()
       }
 
       return await call.whileQueued(granted.promise)
@@ -180,56 +156,70 @@ export class PeerLimits {
     }
   }
 
-  readonly #giveUp = (waiting: Waiting, err: Error): void => {
-    const { queue, granted } = waiting
+  #queueOf (call: Call, shortage: Shortage): Queue {
+    const { kind } = call
+    const existing = this.#queues.find(queue => queue.kind === kind)
 
+    if (existing != null) {
+      return existing
+    }
+
+    const queue = new Queue(call, shortage, this.#giveUp)
+    this.#queues.push(queue)
+
+    return queue
+  }
+
+  readonly #giveUp = (waiting: Waiting, err: Error): void => {
     // it may have been served in the meantime
     if (this.#leave(waiting)) {
-      granted.reject(err)
+      waiting.granted.reject(err)
 
       // the next one may be allowed more
-      this.#serve(queue.limit)
+      this.serve()
     }
   }
 
   #leave (waiting: Waiting): boolean {
-    const { call, queue } = waiting
+    const { queue } = waiting
     const isWaiting = queue.leave(waiting)
 
-    if (isWaiting && queue.first == null) {
-      this.#queues.delete(call.kind)
+    if (queue.length === 0) {
+      this.#queues = this.#queues.filter(other => other !== queue)
     }
 
     return isWaiting
   }
 
   /**
-   * Those who wait for it go on, in order, as long as there is room
+   * Those who wait go on as far as there is room. To be called when they may need
+   * something else, or there is more of it.
    */
-  #serve (limit: Limit): void {
-    const queues = this.#queues
+  serve (): void {
+    for (let next = this.#findNext(); next != null; next = this.#findNext()) {
+      const { waiting, needs } = next
 
-    for (let first = firstOf(queues, limit); first != null; first = firstOf(queues, limit)) {
-      const { call, queue, granted } = first
-      const needs = call.needs()
-      const short = this.#findShort(call, needs)
-
-      if (short == null) {
-        this.#leave(first)
-        granted.resolve(this.#give(call, needs, false))
-        continue
-      }
-
-      const next = this.#limit(call.connection, short.key)
-
-      if (next === limit) {
-        break
-      }
-
-      queue.waitFor(next, short)
+      this.#leave(waiting)
+      waiting.granted.resolve(this.#give(waiting.call, needs, false))
     }
 
     this.#tidy()
+  }
+
+  #findNext (): { waiting: Waiting, needs: Needs } | undefined {
+    this.#queues.sort((a, b) => goesBefore(a.first.call, b.first.call) ? -1 : 1)
+
+    for (const queue of this.#queues) {
+      const { first } = queue
+      const needs = first.call.needs()
+      const shortage = this.#findShortage(first.call, needs)
+
+      if (shortage == null) {
+        return { waiting: first, needs }
+      }
+
+      queue.lacks = shortage
+    }
   }
 
   /**
@@ -258,7 +248,7 @@ export class PeerLimits {
    * Forget what nobody uses or waits for
    */
   #tidy (): void {
-    this.#limits = this.#limits.filter(limit => limit.inUse > 0 || firstOf(this.#queues, limit) != null)
+    this.#limits = this.#limits.filter(limit => limit.inUse > 0 || this.#queues.some(({ lacks }) => lacks.limit === limit))
 
     if (this.#limits.length === 0) {
       this.#onUnused()

@@ -24,33 +24,26 @@ export function goesBefore (a: Call, b: Call): boolean {
 }
 
 /**
- * Of those who wait for the limit
+ * What a call needs of which there is none left for it
  */
-export function firstOf (queues: Map<string, Queue>, limit: Limit): Waiting | undefined {
-  let first: Waiting | undefined
-
-  for (const queue of queues.values()) {
-    if (queue.limit === limit && queue.first != null && (first == null || goesBefore(queue.first.call, first.call))) {
-      first = queue.first
-    }
-  }
-
-  return first
+export interface Shortage {
+  limit: Limit
+  need: Need
 }
 
 /**
- * Calls of one kind, in order. They need the same, so all of them wait for the same,
- * and when that changes nobody has to look at each.
+ * Calls of one kind, in order. They need the same, so what the first lacks all of them
+ * do.
  */
 export class Queue {
+  readonly kind: string
   readonly connection: object
-  limit: Limit
-  need: Need
+  #lacks: Shortage
   readonly #calls: Waiting[] = []
   readonly #giveUp: (waiting: Waiting, err: Error) => void
 
   /**
-   * When the last of what they waited for before was given back
+   * When the last of what they lacked before was given back
    */
   #givenBackAt = 0
 
@@ -63,15 +56,18 @@ export class Queue {
   /**
    * `giveUp` is called when nothing was given back for as long as the call was to wait
    */
-  constructor (connection: object, limit: Limit, need: Need, giveUp: (waiting: Waiting, err: Error) => void) {
+  constructor ({ kind, connection }: Call, lacks: Shortage, giveUp: (waiting: Waiting, err: Error) => void) {
+    this.kind = kind
     this.connection = connection
-    this.limit = limit
-    this.need = need
+    this.#lacks = lacks
     this.#giveUp = giveUp
   }
 
-  get first (): Waiting | undefined {
-    return this.#calls[0]
+  /**
+   * Of a queue that is not empty
+   */
+  get first (): Waiting {
+    return this.#calls[0] as Waiting
   }
 
   get length (): number {
@@ -109,14 +105,16 @@ export class Queue {
     return true
   }
 
+  get lacks (): Shortage {
+    return this.#lacks
+  }
+
   /**
-   * Wait for one of these instead. What was given back before counts as moving, that
-   * it is another limit now does not.
+   * What was given back before counts as moving, that it is another limit now does not
    */
-  waitFor (limit: Limit, need: Need): void {
-    this.#givenBackAt = Math.max(this.#givenBackAt, this.limit.givenBackAt)
-    this.limit = limit
-    this.need = need
+  set lacks (shortage: Shortage) {
+    this.#givenBackAt = Math.max(this.#givenBackAt, this.#lacks.limit.givenBackAt)
+    this.#lacks = shortage
   }
 
   /**
@@ -149,7 +147,7 @@ export class Queue {
   }
 
   #waitsUntil ({ since, call }: Waiting): number {
-    return Math.max(since, this.#givenBackAt, this.limit.givenBackAt) + call.timeout
+    return Math.max(since, this.#givenBackAt, this.#lacks.limit.givenBackAt) + call.timeout
   }
 
   #onTimer (now: number): void {
@@ -158,6 +156,6 @@ export class Queue {
   }
 
   #onTimeout (waiting: Waiting): void {
-    this.#giveUp(waiting, createTimeoutError(this.need, this.limit.inUse, waiting.call.timeout))
+    this.#giveUp(waiting, createTimeoutError(this.#lacks.need, this.#lacks.limit.inUse, waiting.call.timeout))
   }
 }
