@@ -4,7 +4,6 @@
  * listener's echo is checked and taken out while the stream is in use already. The stream
  * is one of a muxer, or a connection, or what an encrypter has made of a connection.
  *
- * - selecting: libp2p is yet to select the protocol, where it does
  * - unsent: the handshake waits for the first write
  * - expecting: it was sent, what is received belongs to the echo
  * - settled: the echo is in, or the stream was closed
@@ -31,7 +30,6 @@ import { closeStream } from '../compat/stream-close.ts'
 import type { Deadlines } from '../util/deadlines.ts'
 import type { HeldWritesInit } from './held-writes.ts'
 import type { HookableStream } from '../compat/muxed-stream.ts'
-import type { Selection } from './selection.ts'
 import type { AbortOptions, StreamCloseEvent } from '@libp2p/interface'
 
 /**
@@ -44,11 +42,6 @@ export interface OptimisticNegotiationInit {
    * The protocol that the listener is expected to speak
    */
   protocol: string
-
-  /**
-   * Where libp2p selects the protocol on the stream before it is used
-   */
-  selection?: Selection
 
   /**
    * How long the handshake waits for the first write, in ms - until the next turn of the
@@ -114,18 +107,12 @@ function prepend (handshake: Uint8Array, data: Uint8Array | Uint8ArrayList): Uin
 
 export class OptimisticNegotiation {
   /**
-   * Whether the listener has been asked for the protocol
+   * Whether the listener has been asked for the protocol, and has not confirmed it
    */
-  isAsked = false
+  isUnconfirmed = false
 
-  /**
-   * Whether it has confirmed it
-   */
-  isConfirmed = false
-
-  #state: 'selecting' | 'unsent' | 'expecting' | 'settled' | 'done' = 'unsent'
+  #state: 'unsent' | 'expecting' | 'settled' | 'done' = 'unsent'
   #hasFin = false
-  #timeout?: number
   #readClosed = false
   #sent?: PromiseWithResolvers<void>
   readonly #echo: Echo
@@ -134,7 +121,7 @@ export class OptimisticNegotiation {
   readonly #init: OptimisticNegotiationInit
   readonly #hooked: HookedStream
   readonly #held: HeldWrites
-  #cancelFlush = (): void => {}
+  readonly #cancelFlush: () => void
 
   constructor (stream: HookableStream, init: OptimisticNegotiationInit) {
     this.#stream = stream
@@ -160,12 +147,22 @@ export class OptimisticNegotiation {
     })
 
     stream.addEventListener('close', this.#onClose, { once: true })
+    init.signal?.addEventListener('abort', this.#onAbort)
 
-    if (init.selection == null) {
-      this.#begin()
-    } else {
-      this.#state = 'selecting'
+    if (init.timeout != null) {
+      this.#setDeadline()
     }
+
+    // a dialer that only reads would leave a listener that speaks first waiting,
+    // see https://github.com/libp2p/js-libp2p/issues/2321
+    this.#cancelFlush = later(() => {
+      try {
+        this.flush()
+      } catch (err) {
+        // it could not be sent, and the stream has been aborted
+        stream.log.error('could not send the handshake of %s - %e', init.protocol, err)
+      }
+    }, init.patience)
   }
 
   /**
@@ -200,17 +197,6 @@ export class OptimisticNegotiation {
   }
 
   /**
-   * Leave it to libp2p, which is yet to select the protocol
-   */
-  leave (): void {
-    if (this.#state === 'selecting') {
-      this.#settle()
-      this.#held.release()
-      this.#finish()
-    }
-  }
-
-  /**
    * Leave nothing behind: a stream that was not confirmed is aborted with the
    * error, what is being held back is sent
    */
@@ -222,47 +208,9 @@ export class OptimisticNegotiation {
     }
   }
 
-  /**
-   * The stream is about to be used
-   */
-  #begin (): void {
-    const { patience, protocol, signal, timeout } = this.#init
-
-    this.#state = 'unsent'
-
-    if (timeout != null) {
-      this.#setDeadline(timeout)
-    }
-
-    signal?.addEventListener('abort', this.#onAbort)
-
-    // a dialer that only reads would leave a listener that speaks first waiting,
-    // see https://github.com/libp2p/js-libp2p/issues/2321
-    this.#cancelFlush = later(() => {
-      try {
-        this.flush()
-      } catch (err) {
-        // it could not be sent, and the stream has been aborted
-        this.#stream.log.error('could not send the handshake of %s - %e', protocol, err)
-      }
-    }, patience)
-  }
-
-  #select (selection: Selection, data: Uint8Array | Uint8ArrayList): boolean {
-    const answer = selection.answer(data)
-
-    if (selection.isOver) {
-      this.#begin()
-    }
-
-    this.#hooked.received(answer)
-
-    return true
-  }
-
   #sendHandshake (data: Uint8Array | Uint8ArrayList): boolean {
     this.#state = 'expecting'
-    this.isAsked = true
+    this.isUnconfirmed = true
     this.#cancelFlush()
     this.#held.handshakeSent()
 
@@ -270,12 +218,6 @@ export class OptimisticNegotiation {
   }
 
   #send (data: Uint8Array | Uint8ArrayList): boolean {
-    const { selection } = this.#init
-
-    if (this.#state === 'selecting' && selection != null) {
-      return this.#select(selection, data)
-    }
-
     if (this.#stream.writeStatus === 'writable' && this.#held.holdsNext) {
       this.flush()
 
@@ -302,11 +244,6 @@ export class OptimisticNegotiation {
   }
 
   #received (data: Uint8Array | Uint8ArrayList): void {
-    if (this.#state === 'selecting') {
-      // nobody has asked for anything, so libp2p had better see to it
-      this.leave()
-    }
-
     if (!this.#isOpen()) {
       this.#held.answered()
       this.#hooked.received(data)
@@ -329,7 +266,7 @@ export class OptimisticNegotiation {
   }
 
   #confirm (): void {
-    this.isConfirmed = true
+    this.isUnconfirmed = false
     this.#settle()
 
     if (this.#readClosed) {
@@ -396,9 +333,12 @@ export class OptimisticNegotiation {
     this.#readClosed = true
   }
 
-  #setDeadline (timeout: number): void {
-    this.#timeout = timeout
-    this.#init.deadlines.add(this.#onTimeout, timeout)
+  get #timeout (): number {
+    return this.#init.timeout ?? NEGOTIATION_TIMEOUT
+  }
+
+  #setDeadline (): void {
+    this.#init.deadlines.add(this.#onTimeout, this.#timeout)
   }
 
   readonly #onTimeout = (): void => {
@@ -413,7 +353,7 @@ export class OptimisticNegotiation {
     if (this.#init.signal?.reason?.name === 'TimeoutError') {
       this.#refuse(new TimeoutError(`The peer did not answer the handshake of ${this.#init.protocol} before the signal was aborted`))
     } else if (this.#init.timeout == null) {
-      this.#setDeadline(NEGOTIATION_TIMEOUT)
+      this.#setDeadline()
     }
   }
 
@@ -435,7 +375,7 @@ export class OptimisticNegotiation {
    * Whether it is still open if the listener confirms the protocol
    */
   #isOpen (): boolean {
-    return this.#state === 'selecting' || this.#state === 'unsent' || this.#state === 'expecting'
+    return this.#state === 'unsent' || this.#state === 'expecting'
   }
 
   #settle (): void {
