@@ -12,13 +12,12 @@ import { closeUseless, isMuxerClosed } from './compat/closed-muxers.ts'
 import { untilDialsAreForgotten } from './compat/ended-dial.ts'
 import { Negotiations } from './negotiation/negotiations.ts'
 import { readCallOptions, readProtocols } from './options.ts'
+import { OptionalParts } from './optional-parts.ts'
 import { isBeforeFirstByte } from './outbound-stream.ts'
 import { toError } from './util/to-error.ts'
-import type { OptimisticUpgrades } from './optimistic-upgrades.ts'
 import { transportOf } from './transport-of.ts'
 import type { Request } from './admission.ts'
 import type { BulkOpener } from './bulk/bulk-opener.ts'
-import type { QuicStreams } from './compat/quic/quic-streams.ts'
 import type { BulkSession, BulkSessionOptions, BulkStream, BulkStreamOptions, BulkStreams } from './bulk/types.ts'
 import type { OpenStreamOnOptions, OpenStreamOptions, PeerStatus, StreamOpenerComponents } from './types.ts'
 import type { Settings } from './options.ts'
@@ -43,22 +42,13 @@ export class StreamOpener implements BulkStreams, Startable {
   readonly #gracefulClose: GracefulClose
   readonly #guard: ListenerGuard
   readonly #opener: ConnectionOpener
+  readonly #optional: OptionalParts
 
   /**
    * From when it is used for the first time: half of the code is for bulk streams,
    * and a page need not load it before
    */
   #bulk?: BulkOpener
-
-  /**
-   * Loaded where an option asks for it
-   */
-  #upgrades?: OptimisticUpgrades
-
-  /**
-   * Where there is QUIC, so never in a page
-   */
-  #quic?: QuicStreams
 
   constructor (components: StreamOpenerComponents, settings: Settings) {
     this.#components = components
@@ -82,6 +72,7 @@ export class StreamOpener implements BulkStreams, Startable {
       isClosing: connection => this.#gracefulClose.isClosing(connection),
       newStream: async (...args) => this.#intercept.newStream(...args)
     })
+    this.#optional = new OptionalParts(components, settings, this.#log, this.#metrics)
   }
 
   readonly [Symbol.toStringTag] = 'libp2p-stream-opener'
@@ -121,39 +112,7 @@ export class StreamOpener implements BulkStreams, Startable {
     const guarding = this.#settings.listenerGuard ? this.#guard.start() : undefined
 
     connections.forEach(connection => { this.#add(connection) })
-    await Promise.all([guarding, this.#startUpgrades(), this.#loadQuic()])
-  }
-
-  async #startUpgrades (): Promise<void> {
-    const { negotiation, resume } = this.#settings
-
-    if (!resume && (negotiation === 'identified' || negotiation === 'full')) {
-      return
-    }
-
-    const { OptimisticUpgrades } = await import('./optimistic-upgrades.ts')
-
-    // it may have been stopped meanwhile
-    if (this.#started) {
-      this.#upgrades ??= new OptimisticUpgrades(this.#components, this.#settings, this.#log, this.#metrics)
-      this.#upgrades.start()
-    }
-  }
-
-  async #loadQuic (): Promise<void> {
-    const hasQuic = this.#components.transportManager.getTransports().some(transport => transport[Symbol.toStringTag] === 'quic')
-
-    if (!hasQuic || !this.#settings.quicReads || this.#quic != null) {
-      return
-    }
-
-    const { QuicStreams } = await import('./compat/quic/quic-streams.ts')
-
-    this.#quic = new QuicStreams()
-
-    if (this.#started) {
-      this.#connectionManager.getConnections().forEach(connection => { this.#quic?.add(connection) })
-    }
+    await Promise.all([guarding, this.#optional.start()])
   }
 
   /**
@@ -172,12 +131,11 @@ export class StreamOpener implements BulkStreams, Startable {
 
     this.#started = false
     this.#known.stop()
-    this.#upgrades?.stop()
     this.#admission.stop()
     this.#negotiations.stop()
     this.#intercept.stop()
     this.#gracefulClose.stop()
-    this.#quic?.stop()
+    this.#optional.stop()
 
     events.removeEventListener('connection:open', this.#onConnectionOpen)
     events.removeEventListener('connection:close', this.#onConnectionClose)
@@ -200,7 +158,7 @@ export class StreamOpener implements BulkStreams, Startable {
   #add (connection: Connection): void {
     this.#guard.add(connection)
     this.#gracefulClose.add(connection)
-    this.#quic?.add(connection)
+    this.#optional.add(connection)
 
     if (this.#settings.intercept !== false) {
       this.#intercept.add(connection)
@@ -219,7 +177,7 @@ export class StreamOpener implements BulkStreams, Startable {
     this.#admission.closed(connection)
     this.#intercept.delete(connection)
     this.#gracefulClose.delete(connection)
-    this.#quic?.delete(connection)
+    this.#optional.delete(connection)
   }
 
   status (): PeerStatus[]
