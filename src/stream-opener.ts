@@ -25,8 +25,6 @@ import type { Connection, Logger, NewStreamOptions, PeerId, Startable, Stream } 
 import type { ConnectionManager } from '@libp2p/interface-internal'
 import type { Multiaddr } from '@multiformats/multiaddr'
 
-const QUEUE_ERRORS = ['QueueFullError', 'QueueTimeoutError']
-
 export class StreamOpener implements BulkStreams, Startable {
   #started = false
   #requests = 0
@@ -60,7 +58,7 @@ export class StreamOpener implements BulkStreams, Startable {
     this.#known = new KnownProtocols(components, this.#log, connection => { this.#onNews(connection) })
     this.#negotiations = new Negotiations(components, this.#known, this.#log, this.#metrics)
     this.#admission = new Admission(components, { known: this.#known, metrics: this.#metrics, log: this.#log })
-    this.#intercept = new Intercept(settings.intercept, async (...args) => this.#openIntercepted(...args))
+    this.#intercept = new Intercept(settings.intercept, async (...args) => this.#openIntercepted(...args), this.#log)
     this.#gracefulClose = new GracefulClose(this.#negotiations)
     this.#guard = new ListenerGuard(components, this.#log)
     this.#opener = new ConnectionOpener(components, {
@@ -306,28 +304,14 @@ export class StreamOpener implements BulkStreams, Startable {
     }
   }
 
-  /**
-   * What was opened with `connection.newStream` keeps libp2p's ways: where waiting
-   * does not help it is libp2p that decides
-   */
   async #openIntercepted (connection: Connection, protocols: string[], options: NewStreamOptions = {}): Promise<Stream> {
-    try {
-      return await this.#opener.open(connection, {
-        protocols: [...new Set(protocols)],
-        settings: this.#settings,
-        options,
-        isIntercepted: true,
-        order: this.#requests++
-      })
-    } catch (err: any) {
-      if (!QUEUE_ERRORS.includes(err?.name)) {
-        throw err
-      }
-
-      this.#log('leaving a stream of %s to %p to libp2p - %e', protocols, connection.remotePeer, err)
-    }
-
-    return this.#intercept.newStream(connection, protocols, options)
+    return this.#opener.open(connection, {
+      protocols: [...new Set(protocols)],
+      settings: this.#settings,
+      options,
+      isIntercepted: true,
+      order: this.#requests++
+    })
   }
 
   /**
