@@ -38,7 +38,7 @@
 import { DialError } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { CODE_P2P } from '@multiformats/multiaddr'
-import { FIRST_FLIGHT_TIMEOUT, FIRST_MESSAGE_PATIENCE, NEGOTIATION_TIMEOUT } from './constants.ts'
+import { FIRST_FLIGHT_TIMEOUT, FIRST_MESSAGE_PATIENCE } from './constants.ts'
 import { isHookable } from './compat/muxed-stream.ts'
 import { closeSocket, leavesSocketsOpen } from './compat/websocket-close.ts'
 import { OutboundUpgrades } from './compat/outbound-upgrades.ts'
@@ -263,7 +263,7 @@ export class OptimisticUpgrades {
     }
 
     attempt.muxing = this.#select(stream, muxer, {
-      timeout: this.#settings.negotiationTimeout ?? NEGOTIATION_TIMEOUT,
+      timeout: this.#settings.negotiationTimeout,
       onRefused: err => { this.#onRefused(remotePeer, muxer, err) }
     })
   }

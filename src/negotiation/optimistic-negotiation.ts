@@ -4,11 +4,6 @@
  * listener's echo is checked and taken out while the stream is in use already. The stream
  * is one of a muxer, or a connection, or what an encrypter has made of a connection.
  *
- * - unsent: the handshake waits for the first write
- * - expecting: it was sent, what is received belongs to the echo
- * - settled: the echo is in, or the stream was closed
- * - done: nothing is being held back either, the stream is the muxer's own again
- *
  * It all happens in methods that are replaced on the one stream until that is
  * done, so there is no wrapper, and nothing to pay for afterwards. What stays is that
  * readers may come late, see late-listeners.ts.
@@ -16,18 +11,18 @@
  * @see https://github.com/libp2p/specs/issues/643
  * @see https://github.com/multiformats/go-multistream/blob/master/lazyClient.go
  */
-import { ConnectionClosedError, TimeoutError } from '@libp2p/interface'
+import { ConnectionClosedError } from '@libp2p/interface'
 import { StreamClosedError } from '@libp2p/utils'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { concat } from 'uint8arrays/concat'
-import { NEGOTIATION_TIMEOUT } from '../constants.ts'
 import { Echo } from './echo.ts'
+import { EchoDeadline } from './echo-deadline.ts'
 import { HeldWrites } from './held-writes.ts'
 import { encodeHandshake } from './multistream-select.ts'
 import { later } from '../util/next-turn.ts'
 import { HookedStream } from '../compat/muxed-stream.ts'
 import { closeStream } from '../compat/stream-close.ts'
-import type { Deadlines } from '../util/deadlines.ts'
+import type { EchoDeadlineInit } from './echo-deadline.ts'
 import type { HeldWritesInit } from './held-writes.ts'
 import type { HookableStream } from '../compat/muxed-stream.ts'
 import type { AbortOptions, StreamCloseEvent } from '@libp2p/interface'
@@ -37,32 +32,12 @@ import type { AbortOptions, StreamCloseEvent } from '@libp2p/interface'
  */
 const MAX_COPY = 4096
 
-export interface OptimisticNegotiationInit {
-  /**
-   * The protocol that the listener is expected to speak
-   */
-  protocol: string
-
+export interface OptimisticNegotiationInit extends EchoDeadlineInit {
   /**
    * How long the handshake waits for the first write, in ms - until the next turn of the
    * event loop if that is not said
    */
   patience?: number
-
-  /**
-   * How long the echo may take, in ms - as long as the signal lasts if there is none
-   */
-  timeout?: number
-
-  /**
-   * Of the call that opens the stream
-   */
-  signal?: AbortSignal
-
-  /**
-   * Of all negotiations
-   */
-  deadlines: Deadlines
 
   /**
    * What stays behind the echo
@@ -105,13 +80,21 @@ function prepend (handshake: Uint8Array, data: Uint8Array | Uint8ArrayList): Uin
   return data.byteLength > MAX_COPY ? new Uint8ArrayList(handshake, data) : concat([handshake, data.subarray()])
 }
 
+/**
+ * - unsent: the handshake waits for the first write
+ * - expecting: it was sent, what is received belongs to the echo
+ * - settled: the echo is in, or the stream was closed
+ * - done: nothing is being held back either, the stream is the muxer's own again
+ */
+type State = 'unsent' | 'expecting' | 'settled' | 'done'
+
 export class OptimisticNegotiation {
   /**
    * Whether the listener has been asked for the protocol, and has not confirmed it
    */
   isUnconfirmed = false
 
-  #state: 'unsent' | 'expecting' | 'settled' | 'done' = 'unsent'
+  #state: State = 'unsent'
   #hasFin = false
   #readClosed = false
   #sent?: PromiseWithResolvers<void>
@@ -121,6 +104,7 @@ export class OptimisticNegotiation {
   readonly #init: OptimisticNegotiationInit
   readonly #hooked: HookedStream
   readonly #held: HeldWrites
+  readonly #deadline: EchoDeadline
   readonly #cancelFlush: () => void
 
   constructor (stream: HookableStream, init: OptimisticNegotiationInit) {
@@ -147,11 +131,7 @@ export class OptimisticNegotiation {
     })
 
     stream.addEventListener('close', this.#onClose, { once: true })
-    init.signal?.addEventListener('abort', this.#onAbort)
-
-    if (init.timeout != null) {
-      this.#setDeadline()
-    }
+    this.#deadline = new EchoDeadline(init, err => { this.#refuse(err) })
 
     // a dialer that only reads would leave a listener that speaks first waiting,
     // see https://github.com/libp2p/js-libp2p/issues/2321
@@ -333,30 +313,6 @@ export class OptimisticNegotiation {
     this.#readClosed = true
   }
 
-  get #timeout (): number {
-    return this.#init.timeout ?? NEGOTIATION_TIMEOUT
-  }
-
-  #setDeadline (): void {
-    this.#init.deadlines.add(this.#onTimeout, this.#timeout)
-  }
-
-  readonly #onTimeout = (): void => {
-    this.#refuse(new TimeoutError(`The peer did not answer the handshake of ${this.#init.protocol} within ${this.#timeout}ms`))
-  }
-
-  /**
-   * The stream has been handed out, so what the caller does with the signal is none of
-   * its business any more - but that the time is over
-   */
-  readonly #onAbort = (): void => {
-    if (this.#init.signal?.reason?.name === 'TimeoutError') {
-      this.#refuse(new TimeoutError(`The peer did not answer the handshake of ${this.#init.protocol} before the signal was aborted`))
-    } else if (this.#init.timeout == null) {
-      this.#setDeadline()
-    }
-  }
-
   readonly #onClose = (evt: StreamCloseEvent): void => {
     const wasOpen = this.#isOpen()
 
@@ -381,8 +337,7 @@ export class OptimisticNegotiation {
   #settle (): void {
     if (this.#isOpen()) {
       this.#state = 'settled'
-      this.#init.deadlines.delete(this.#onTimeout)
-      this.#init.signal?.removeEventListener('abort', this.#onAbort)
+      this.#deadline.stop()
       this.#cancelFlush()
     }
   }
