@@ -25,13 +25,17 @@ export class Selection {
     this.#hooked = hookMessages(stream, {
       send: data => this.#send(data),
       received: data => {
-        // nobody has asked for anything, so libp2p had better see to it
         this.leave()
         this.#hooked.received(data)
       }
     })
 
     stream.addEventListener('close', () => { this.leave() }, { once: true })
+
+    // it may have spoken already
+    if (stream.readBufferLength > 0) {
+      this.leave()
+    }
   }
 
   /**
@@ -42,7 +46,8 @@ export class Selection {
   }
 
   /**
-   * Leave it to libp2p, unless that has selected the protocol
+   * Leave it to libp2p, unless that has selected the protocol. A listener that speaks
+   * first, as go-libp2p does, has not been asked for anything.
    */
   leave (): void {
     if (!this.#isOver) {
