@@ -117,15 +117,14 @@ export class StreamOpener implements BulkStreams, Startable {
    * Listeners of this node go first when libp2p stops, and connections with them
    */
   async beforeStop (): Promise<void> {
-    await this.#untilSent(this.#connectionManager.getConnections())
+    await this.#untilSent()
   }
 
   async stop (): Promise<void> {
     const { events } = this.#components
-    const connections = this.#connectionManager.getConnections()
 
-    // libp2p closes them at the same time
-    await this.#untilSent(connections)
+    // libp2p closes connections at the same time
+    await this.#untilSent()
 
     this.#started = false
     this.#known.stop()
@@ -137,13 +136,13 @@ export class StreamOpener implements BulkStreams, Startable {
 
     events.removeEventListener('connection:open', this.#onConnectionOpen)
     events.removeEventListener('connection:close', this.#onConnectionClose)
-    connections.forEach(connection => { this.#guard.delete(connection) })
+    this.#connectionManager.getConnections().forEach(connection => { this.#guard.delete(connection) })
 
     await Promise.all([this.#bulk?.stop(), this.#guard.stop()])
   }
 
-  async #untilSent (connections: Connection[]): Promise<void> {
-    const sending = Promise.all(connections.map(async connection => this.#negotiations.untilSent(connection)))
+  async #untilSent (): Promise<void> {
+    const sending = Promise.all(this.#connectionManager.getConnections().map(async connection => this.#negotiations.untilSent(connection)))
 
     await raceSignal(sending, AbortSignal.timeout(STOP_TIMEOUT)).catch(() => {})
   }
