@@ -132,9 +132,6 @@ export class HeldWrites implements HeldFin {
     return this.#writes.length > 0 || (earlyWrites === 'first' ? this.#hasWritten : !seesEnd())
   }
 
-  /**
-   * The handshake has been sent
-   */
   handshakeSent (): void {
     this.#sentAt = performance.now()
   }
@@ -194,9 +191,6 @@ export class HeldWrites implements HeldFin {
     this.#finFollows()
   }
 
-  /**
-   * The listener's echo has arrived
-   */
   echoed (): void {
     const { earlyWrites, heldFins, seesEnd } = this.#init
     const hasWrites = this.#writes.length > 0
