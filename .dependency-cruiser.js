@@ -7,7 +7,7 @@ const FLOORS = [
   ['the package', '^src/index\\.ts$'],
   ['the service', '^src/stream-opener\\.ts$'],
   ['bulk streams', '^src/bulk/(?!types\\.ts$)'],
-  ['opening on a connection', '^src/(connection-opener|outbound-stream|optimistic-upgrades|admission|intercept|graceful-close)\\.ts$'],
+  ['opening on a connection', '^src/(connection-opener|outbound-stream|optimistic-upgrades|optional-parts|admission|intercept|graceful-close)\\.ts$'],
   ['negotiation and limits', '^src/(negotiation|limits)/'],
   ['what every floor reports and reads', '^src/(metrics|transport-of)\\.ts$'],
   ['upstream', '^src/compat/'],

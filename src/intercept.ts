@@ -5,13 +5,15 @@
  */
 import { override } from './util/override.ts'
 import type { Override } from './util/override.ts'
-import type { Connection, NewStreamOptions, Stream } from '@libp2p/interface'
+import type { Connection, Logger, NewStreamOptions, Stream } from '@libp2p/interface'
 
 export type OpenIntercepted = (connection: Connection, protocols: string[], options?: NewStreamOptions) => Promise<Stream>
 
 type NewStream = Pick<Connection, 'newStream'>
 
 export type Matcher = (protocol: string) => boolean
+
+const QUEUE_ERRORS = ['QueueFullError', 'QueueTimeoutError']
 
 function matcherOf (intercept: boolean | string[] | Matcher): Matcher {
   if (typeof intercept === 'function') {
@@ -24,11 +26,13 @@ function matcherOf (intercept: boolean | string[] | Matcher): Matcher {
 export class Intercept {
   readonly #matches: Matcher
   readonly #open: OpenIntercepted
+  readonly #log: Logger
   readonly #overrides = new Map<Connection, Override<NewStream>>()
 
-  constructor (intercept: boolean | string[] | Matcher, open: OpenIntercepted) {
+  constructor (intercept: boolean | string[] | Matcher, open: OpenIntercepted, log: Logger) {
     this.#matches = matcherOf(intercept)
     this.#open = open
+    this.#log = log
   }
 
   add (connection: Connection): void {
@@ -42,7 +46,7 @@ export class Intercept {
 
         // somebody may have wrapped this, and go on calling it
         if (this.#overrides.has(connection) && requested.length > 0 && requested.every(this.#matches)) {
-          return this.#open(connection, requested, options)
+          return this.#openOrLeave(connection, requested, options)
         }
 
         return intercepted.original.newStream.call(connection, protocols, options)
@@ -61,6 +65,23 @@ export class Intercept {
     for (const connection of [...this.#overrides.keys()]) {
       this.delete(connection)
     }
+  }
+
+  /**
+   * Where waiting does not help it is libp2p that decides, as without this
+   */
+  async #openOrLeave (connection: Connection, protocols: string[], options?: NewStreamOptions): Promise<Stream> {
+    try {
+      return await this.#open(connection, protocols, options)
+    } catch (err: any) {
+      if (!QUEUE_ERRORS.includes(err?.name)) {
+        throw err
+      }
+
+      this.#log('leaving a stream of %s to %p to libp2p - %e', protocols, connection.remotePeer, err)
+    }
+
+    return this.newStream(connection, protocols, options)
   }
 
   /**

@@ -38,11 +38,10 @@
 import { DialError } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { CODE_P2P } from '@multiformats/multiaddr'
-import { FIRST_FLIGHT_TIMEOUT, FIRST_MESSAGE_PATIENCE, NEGOTIATION_TIMEOUT } from './constants.ts'
+import { FIRST_FLIGHT_TIMEOUT, FIRST_MESSAGE_PATIENCE } from './constants.ts'
 import { isHookable } from './compat/muxed-stream.ts'
 import { closeSocket, leavesSocketsOpen } from './compat/websocket-close.ts'
 import { OutboundUpgrades } from './compat/outbound-upgrades.ts'
-import { OptimisticNegotiation } from './negotiation/optimistic-negotiation.ts'
 import { Selection } from './negotiation/selection.ts'
 import { TrustedUpgrades } from './negotiation/trusted-upgrades.ts'
 import { optionFor } from './options.ts'
@@ -82,7 +81,7 @@ const NOTHING_HELD: OptimisticNegotiationInit['held'] = {
 
 interface Attempt {
   options: OutboundOptions
-  muxing?: OptimisticNegotiation
+  muxing?: Selection
 }
 
 function peerOf (maConn: MultiaddrConnection): PeerId | undefined {
@@ -203,7 +202,7 @@ export class OptimisticUpgrades {
     const onClose = (evt: StreamCloseEvent): void => { closed = toError(evt) }
     maConn.addEventListener('close', onClose)
 
-    const negotiation = this.#negotiate(maConn, encrypter, {
+    const selection = this.#select(maConn, encrypter, {
       patience: FIRST_MESSAGE_PATIENCE,
       timeout: this.#settings.negotiationTimeout ?? FIRST_FLIGHT_TIMEOUT,
       onDone
@@ -217,19 +216,19 @@ export class OptimisticUpgrades {
       // not every encrypter needs an answer of the peer
       await untilDone
 
-      if (negotiation.isConfirmed || !negotiation.isAsked) {
+      if (!selection.isUnconfirmed) {
         return connection
       }
     } catch (err) {
       thrown = err
 
       // as without this
-      if (negotiation.isConfirmed || !negotiation.isAsked) {
+      if (!selection.isUnconfirmed) {
         throw err
       }
     } finally {
       maConn.removeEventListener('close', onClose)
-      negotiation.leave()
+      selection.leave()
       attempt.muxing?.leave()
     }
 
@@ -263,16 +262,15 @@ export class OptimisticUpgrades {
       return
     }
 
-    attempt.muxing = this.#negotiate(stream, muxer, {
-      timeout: this.#settings.negotiationTimeout ?? NEGOTIATION_TIMEOUT,
+    attempt.muxing = this.#select(stream, muxer, {
+      timeout: this.#settings.negotiationTimeout,
       onRefused: err => { this.#onRefused(remotePeer, muxer, err) }
     })
   }
 
-  #negotiate (stream: HookableStream, protocol: string, init: Partial<OptimisticNegotiationInit>): OptimisticNegotiation {
-    return new OptimisticNegotiation(stream, {
+  #select (stream: HookableStream, protocol: string, init: Partial<OptimisticNegotiationInit>): Selection {
+    return new Selection(stream, {
       protocol,
-      selection: new Selection(protocol),
       deadlines: this.#deadlines,
       held: NOTHING_HELD,
       onConfirmed: () => {},

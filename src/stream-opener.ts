@@ -12,21 +12,18 @@ import { closeUseless, isMuxerClosed } from './compat/closed-muxers.ts'
 import { untilDialsAreForgotten } from './compat/ended-dial.ts'
 import { Negotiations } from './negotiation/negotiations.ts'
 import { readCallOptions, readProtocols } from './options.ts'
+import { OptionalParts } from './optional-parts.ts'
 import { isBeforeFirstByte } from './outbound-stream.ts'
 import { toError } from './util/to-error.ts'
-import type { OptimisticUpgrades } from './optimistic-upgrades.ts'
 import { transportOf } from './transport-of.ts'
 import type { Request } from './admission.ts'
 import type { BulkOpener } from './bulk/bulk-opener.ts'
-import type { QuicStreams } from './compat/quic/quic-streams.ts'
 import type { BulkSession, BulkSessionOptions, BulkStream, BulkStreamOptions, BulkStreams } from './bulk/types.ts'
 import type { OpenStreamOnOptions, OpenStreamOptions, PeerStatus, StreamOpenerComponents } from './types.ts'
 import type { Settings } from './options.ts'
 import type { Connection, Logger, NewStreamOptions, PeerId, Startable, Stream } from '@libp2p/interface'
 import type { ConnectionManager } from '@libp2p/interface-internal'
 import type { Multiaddr } from '@multiformats/multiaddr'
-
-const QUEUE_ERRORS = ['QueueFullError', 'QueueTimeoutError']
 
 export class StreamOpener implements BulkStreams, Startable {
   #started = false
@@ -43,22 +40,13 @@ export class StreamOpener implements BulkStreams, Startable {
   readonly #gracefulClose: GracefulClose
   readonly #guard: ListenerGuard
   readonly #opener: ConnectionOpener
+  readonly #optional: OptionalParts
 
   /**
    * From when it is used for the first time: half of the code is for bulk streams,
    * and a page need not load it before
    */
   #bulk?: BulkOpener
-
-  /**
-   * Loaded where an option asks for it
-   */
-  #upgrades?: OptimisticUpgrades
-
-  /**
-   * Where there is QUIC, so never in a page
-   */
-  #quic?: QuicStreams
 
   constructor (components: StreamOpenerComponents, settings: Settings) {
     this.#components = components
@@ -70,7 +58,7 @@ export class StreamOpener implements BulkStreams, Startable {
     this.#known = new KnownProtocols(components, this.#log, connection => { this.#onNews(connection) })
     this.#negotiations = new Negotiations(components, this.#known, this.#log, this.#metrics)
     this.#admission = new Admission(components, { known: this.#known, metrics: this.#metrics, log: this.#log })
-    this.#intercept = new Intercept(settings.intercept, async (...args) => this.#openIntercepted(...args))
+    this.#intercept = new Intercept(settings.intercept, async (...args) => this.#openIntercepted(...args), this.#log)
     this.#gracefulClose = new GracefulClose(this.#negotiations)
     this.#guard = new ListenerGuard(components, this.#log)
     this.#opener = new ConnectionOpener(components, {
@@ -82,6 +70,7 @@ export class StreamOpener implements BulkStreams, Startable {
       isClosing: connection => this.#gracefulClose.isClosing(connection),
       newStream: async (...args) => this.#intercept.newStream(...args)
     })
+    this.#optional = new OptionalParts(components, settings, this.#log, this.#metrics)
   }
 
   readonly [Symbol.toStringTag] = 'libp2p-stream-opener'
@@ -121,73 +110,39 @@ export class StreamOpener implements BulkStreams, Startable {
     const guarding = this.#settings.listenerGuard ? this.#guard.start() : undefined
 
     connections.forEach(connection => { this.#add(connection) })
-    await Promise.all([guarding, this.#startUpgrades(), this.#loadQuic()])
-  }
-
-  async #startUpgrades (): Promise<void> {
-    const { negotiation, resume } = this.#settings
-
-    if (!resume && (negotiation === 'identified' || negotiation === 'full')) {
-      return
-    }
-
-    const { OptimisticUpgrades } = await import('./optimistic-upgrades.ts')
-
-    // it may have been stopped meanwhile
-    if (this.#started) {
-      this.#upgrades ??= new OptimisticUpgrades(this.#components, this.#settings, this.#log, this.#metrics)
-      this.#upgrades.start()
-    }
-  }
-
-  async #loadQuic (): Promise<void> {
-    const hasQuic = this.#components.transportManager.getTransports().some(transport => transport[Symbol.toStringTag] === 'quic')
-
-    if (!hasQuic || !this.#settings.quicReads || this.#quic != null) {
-      return
-    }
-
-    const { QuicStreams } = await import('./compat/quic/quic-streams.ts')
-
-    this.#quic = new QuicStreams()
-
-    if (this.#started) {
-      this.#connectionManager.getConnections().forEach(connection => { this.#quic?.add(connection) })
-    }
+    await Promise.all([guarding, this.#optional.start()])
   }
 
   /**
    * Listeners of this node go first when libp2p stops, and connections with them
    */
   async beforeStop (): Promise<void> {
-    await this.#untilSent(this.#connectionManager.getConnections())
+    await this.#untilSent()
   }
 
   async stop (): Promise<void> {
     const { events } = this.#components
-    const connections = this.#connectionManager.getConnections()
 
-    // libp2p closes them at the same time
-    await this.#untilSent(connections)
+    // libp2p closes connections at the same time
+    await this.#untilSent()
 
     this.#started = false
     this.#known.stop()
-    this.#upgrades?.stop()
     this.#admission.stop()
     this.#negotiations.stop()
     this.#intercept.stop()
     this.#gracefulClose.stop()
-    this.#quic?.stop()
+    this.#optional.stop()
 
     events.removeEventListener('connection:open', this.#onConnectionOpen)
     events.removeEventListener('connection:close', this.#onConnectionClose)
-    connections.forEach(connection => { this.#guard.delete(connection) })
+    this.#connectionManager.getConnections().forEach(connection => { this.#guard.delete(connection) })
 
     await Promise.all([this.#bulk?.stop(), this.#guard.stop()])
   }
 
-  async #untilSent (connections: Connection[]): Promise<void> {
-    const sending = Promise.all(connections.map(async connection => this.#negotiations.untilSent(connection)))
+  async #untilSent (): Promise<void> {
+    const sending = Promise.all(this.#connectionManager.getConnections().map(async connection => this.#negotiations.untilSent(connection)))
 
     await raceSignal(sending, AbortSignal.timeout(STOP_TIMEOUT)).catch(() => {})
   }
@@ -200,7 +155,7 @@ export class StreamOpener implements BulkStreams, Startable {
   #add (connection: Connection): void {
     this.#guard.add(connection)
     this.#gracefulClose.add(connection)
-    this.#quic?.add(connection)
+    this.#optional.add(connection)
 
     if (this.#settings.intercept !== false) {
       this.#intercept.add(connection)
@@ -219,7 +174,7 @@ export class StreamOpener implements BulkStreams, Startable {
     this.#admission.closed(connection)
     this.#intercept.delete(connection)
     this.#gracefulClose.delete(connection)
-    this.#quic?.delete(connection)
+    this.#optional.delete(connection)
   }
 
   status (): PeerStatus[]
@@ -348,28 +303,14 @@ export class StreamOpener implements BulkStreams, Startable {
     }
   }
 
-  /**
-   * What was opened with `connection.newStream` keeps libp2p's ways: where waiting
-   * does not help it is libp2p that decides
-   */
   async #openIntercepted (connection: Connection, protocols: string[], options: NewStreamOptions = {}): Promise<Stream> {
-    try {
-      return await this.#opener.open(connection, {
-        protocols: [...new Set(protocols)],
-        settings: this.#settings,
-        options,
-        isIntercepted: true,
-        order: this.#requests++
-      })
-    } catch (err: any) {
-      if (!QUEUE_ERRORS.includes(err?.name)) {
-        throw err
-      }
-
-      this.#log('leaving a stream of %s to %p to libp2p - %e', protocols, connection.remotePeer, err)
-    }
-
-    return this.#intercept.newStream(connection, protocols, options)
+    return this.#opener.open(connection, {
+      protocols: [...new Set(protocols)],
+      settings: this.#settings,
+      options,
+      isIntercepted: true,
+      order: this.#requests++
+    })
   }
 
   /**

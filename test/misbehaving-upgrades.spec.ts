@@ -1,6 +1,6 @@
 import { prometheusMetrics } from '@libp2p/prometheus-metrics'
 import { Registry } from 'prom-client'
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { encodeHandshake } from '../src/negotiation/multistream-select.ts'
 import { addressOf, createOpenerNode, createStockNode, stopNodes } from './support/nodes.ts'
 import { echoOf, message } from './support/raw-listener.ts'
@@ -10,7 +10,7 @@ import { bytes, ECHO, echo, exchange } from './support/streams.ts'
 import { DIAL_TRANSPORTS, dialAndLook, encrypted, ENCRYPTER_NAMES, ENCRYPTER_PROTOCOLS, meet, untilRemembered } from './support/upgrades.ts'
 import type { OpenerServices } from './support/nodes.ts'
 import type { RawUpgrade, RawUpgrades } from './support/raw-upgrades.ts'
-import type { Connection, Libp2p, MultiaddrConnection } from '@libp2p/interface'
+import type { Connection, Libp2p, MultiaddrConnection, Upgrader } from '@libp2p/interface'
 
 const HEADER = message('/multistream/1.0.0\n')
 
@@ -160,7 +160,17 @@ describe.each(DIAL_TRANSPORTS.flatMap((transport, i) => ENCRYPTER_NAMES.map((nam
     }, ['TimeoutError'])
   })
 
-  it('that speaks first is left to libp2p', async () => {
+  it.each([
+    { when: 'while libp2p selects', asked: async () => {} },
+    { when: 'before libp2p selects', asked: async (maConn: MultiaddrConnection) => expect.poll(() => maConn.readBufferLength).toBeGreaterThan(0) }
+  ])('that speaks first, $when, is left to libp2p', async ({ asked }) => {
+    const { upgrader } = (dialer as unknown as { components: { upgrader: Upgrader } }).components
+    const upgradeOutbound = vi.spyOn(upgrader, 'upgradeOutbound').mockImplementationOnce(async (maConn: MultiaddrConnection, options: any) => {
+      await asked(maConn)
+      upgradeOutbound.mockRestore()
+
+      return upgrader.upgradeOutbound(maConn, options)
+    })
     raw.next.push(async (maConn, upgrade) => {
       maConn.send(HEADER)
       const send = maConn.send.bind(maConn)

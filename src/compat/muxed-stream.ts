@@ -18,7 +18,7 @@
  * Until: libp2p negotiates lazily itself (https://github.com/libp2p/specs/issues/643), or
  * muxers take a handshake for `createStream`.
  */
-import { retire } from '../util/override.ts'
+import { override, retire } from '../util/override.ts'
 import type { AbortOptions, MessageStream, MultiaddrConnection, Stream } from '@libp2p/interface'
 import type { AbstractStream } from '@libp2p/utils'
 import type { Uint8ArrayList } from 'uint8arraylist'
@@ -185,5 +185,20 @@ export class HookedStream implements Required<StreamHooks> {
     if (hooks.endWriting != null && stream.sendCloseWrite != null && this.#sendCloseWrite != null) {
       stream.sendCloseWrite = retire(stream.sendCloseWrite, hooks.endWriting, this.#sendCloseWrite)
     }
+  }
+}
+
+export type HookedMessages = Pick<HookedStream, 'send' | 'received' | 'restore'>
+
+/**
+ * Puts hooks on what is sent and received alone
+ */
+export function hookMessages (stream: HookableStream, { send, received }: Pick<StreamHooks, 'send' | 'received'>): HookedMessages {
+  const { original, restore } = override<Pick<HookableStream, 'send' | 'onData'>>(stream, { send, onData: received })
+
+  return {
+    send: data => original.send.call(stream, data),
+    received: data => { original.onData.call(stream, data) },
+    restore
   }
 }

@@ -15,7 +15,7 @@
  */
 import { FIN_LAG } from '../constants.ts'
 import { WriteQueue } from './write-queue.ts'
-import type { HeldFins } from '../compat/held-fins.ts'
+import type { HeldFin, HeldFins } from '../compat/held-fins.ts'
 import type { EarlyWrites } from '../types.ts'
 import type { HookableStream, HookedStream } from '../compat/muxed-stream.ts'
 import type { AbortOptions, StreamMuxer } from '@libp2p/interface'
@@ -83,11 +83,12 @@ type Phase = 'expected' | 'echoed' | 'running' | 'released'
  */
 type Fin = 'none' | 'due' | 'leaving' | 'sent'
 
-export class HeldWrites {
+export class HeldWrites implements HeldFin {
+  echoedAt = Infinity
+
   #phase: Phase = 'expected'
   #fin: Fin = 'none'
   #sentAt = 0
-  #echoedAt?: number
   #finSentAt?: number
   #hasWritten = false
   #timer?: ReturnType<typeof setTimeout>
@@ -113,13 +114,6 @@ export class HeldWrites {
     return this.#init.protocol
   }
 
-  /**
-   * When the echo arrived, as of `performance.now()`
-   */
-  get echoedAt (): number {
-    return this.#echoedAt ?? Infinity
-  }
-
   get isHolding (): boolean {
     return this.#writes.length > 0 || this.#fin === 'due' || this.#fin === 'leaving'
   }
@@ -138,9 +132,6 @@ export class HeldWrites {
     return this.#writes.length > 0 || (earlyWrites === 'first' ? this.#hasWritten : !seesEnd())
   }
 
-  /**
-   * The handshake has been sent
-   */
   handshakeSent (): void {
     this.#sentAt = performance.now()
   }
@@ -166,11 +157,13 @@ export class HeldWrites {
    * takes no time, the end follows what is held. Returns false where nothing is.
    */
   close (): boolean {
-    if (this.#writes.length > 0 && this.#init.muxer.status !== 'open') {
-      this.release()
+    if (this.#writes.length === 0) {
+      return false
     }
 
-    if (this.#writes.length === 0) {
+    if (this.#init.muxer.status !== 'open') {
+      this.release()
+
       return false
     }
 
@@ -184,7 +177,7 @@ export class HeldWrites {
    * The FIN is due: sends it, or sees to it that it will be sent
    */
   async endWriting (options?: AbortOptions): Promise<void> {
-    const { muxer, heldFins, original, seesEnd } = this.#init
+    const { muxer, original, seesEnd } = this.#init
 
     if (this.#phase === 'released' || this.#fin === 'leaving' || muxer.status !== 'open' || seesEnd()) {
       if (this.#fin !== 'leaving') {
@@ -195,35 +188,28 @@ export class HeldWrites {
     }
 
     this.#fin = 'due'
-
-    if (this.#finLags() && this.#hasWritten) {
-      this.#sendFinLater()
-    } else if (this.#echoedAt != null) {
-      heldFins?.add(this)
-    }
+    this.#finFollows()
   }
 
-  /**
-   * The listener's echo has arrived
-   */
   echoed (): void {
     const { earlyWrites, heldFins, seesEnd } = this.#init
+    const hasWrites = this.#writes.length > 0
 
     this.#phase = 'echoed'
-    this.#echoedAt = performance.now()
+    this.echoedAt = performance.now()
     heldFins?.answered(this.#sentAt)
 
-    if (this.#writes.length === 0 && (seesEnd() || (heldFins == null && this.#fin !== 'due'))) {
+    if (!hasWrites && (seesEnd() || (heldFins == null && this.#fin !== 'due'))) {
       this.release()
       return
     }
 
-    if (this.#writes.length > 0 || heldFins == null || earlyWrites !== 'all') {
+    if (hasWrites || heldFins == null || earlyWrites !== 'all') {
       void this.#init.afterEcho().then(() => { this.#letGo() })
     }
 
-    if (this.#fin === 'due' && this.#writes.length === 0 && earlyWrites !== 'none') {
-      heldFins?.add(this)
+    if (this.#fin === 'due' && !hasWrites && earlyWrites !== 'none') {
+      this.#finFollows()
     }
   }
 
@@ -290,6 +276,7 @@ export class HeldWrites {
    */
   #letGo (): void {
     const { heldFins } = this.#init
+    const hasWrites = this.#writes.length > 0
 
     if (this.#phase === 'released') {
       return
@@ -297,17 +284,18 @@ export class HeldWrites {
 
     this.#phase = 'running'
 
-    if (heldFins == null || (!this.#finLags() && this.#writes.length > 0)) {
+    if (heldFins == null || (hasWrites && !this.#finLags())) {
       this.release()
-    } else if (this.#writes.length > 0) {
+      return
+    }
+
+    if (hasWrites) {
       heldFins.measure()
       this.#sendWrites()
+    }
 
-      if (this.#fin === 'due') {
-        this.#sendFinLater()
-      }
-    } else if (this.#fin === 'due') {
-      heldFins.add(this)
+    if (this.#fin === 'due') {
+      this.#finFollows()
     }
   }
 
@@ -325,10 +313,17 @@ export class HeldWrites {
     return this.#phase === 'running' && earlyWrites === 'none' && heldFins?.learns(protocol) === true
   }
 
-  #sendFinLater (): void {
-    const roundTrip = this.echoedAt - this.#sentAt
+  /**
+   * The FIN is due, and nothing else is held
+   */
+  #finFollows (): void {
+    if (this.#finLags() && this.#hasWritten) {
+      const roundTrip = this.echoedAt - this.#sentAt
 
-    this.#timer = setTimeout(() => { this.releaseFin() }, roundTrip * FIN_LAG)
+      this.#timer = setTimeout(() => { this.releaseFin() }, roundTrip * FIN_LAG)
+    } else if (this.#phase !== 'expected') {
+      this.#init.heldFins?.add(this)
+    }
   }
 
   #sendWrites (): void {

@@ -3,7 +3,7 @@
  */
 import { AbortError, ConnectionClosedError, UnsupportedProtocolError } from '@libp2p/interface'
 import { raceSignal } from 'race-signal'
-import { LISTENER_GUARD_PROTOCOL, NEGOTIATION_TIMEOUT } from '../constants.ts'
+import { LISTENER_GUARD_PROTOCOL } from '../constants.ts'
 import { Deadlines } from '../util/deadlines.ts'
 import { HeldFins } from '../compat/held-fins.ts'
 import { LateListeners } from '../compat/late-listeners.ts'
@@ -206,8 +206,7 @@ export class Negotiations {
 
     const negotiation = new OptimisticNegotiation(stream, {
       protocol,
-      // as in libp2p, a signal says how long it may take
-      timeout: settings.negotiationTimeout ?? (signal == null ? NEGOTIATION_TIMEOUT : undefined),
+      timeout: settings.negotiationTimeout,
       signal,
       deadlines: this.#deadlines,
       held: {

@@ -4,12 +4,6 @@
  * listener's echo is checked and taken out while the stream is in use already. The stream
  * is one of a muxer, or a connection, or what an encrypter has made of a connection.
  *
- * - selecting: libp2p is yet to select the protocol, where it does
- * - unsent: the handshake waits for the first write
- * - expecting: it was sent, what is received belongs to the echo
- * - settled: the echo is in, or the stream was closed
- * - done: nothing is being held back either, the stream is the muxer's own again
- *
  * It all happens in methods that are replaced on the one stream until that is
  * done, so there is no wrapper, and nothing to pay for afterwards. What stays is that
  * readers may come late, see late-listeners.ts.
@@ -17,21 +11,20 @@
  * @see https://github.com/libp2p/specs/issues/643
  * @see https://github.com/multiformats/go-multistream/blob/master/lazyClient.go
  */
-import { ConnectionClosedError, TimeoutError } from '@libp2p/interface'
+import { ConnectionClosedError } from '@libp2p/interface'
 import { StreamClosedError } from '@libp2p/utils'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { concat } from 'uint8arrays/concat'
-import { NEGOTIATION_TIMEOUT } from '../constants.ts'
 import { Echo } from './echo.ts'
+import { EchoDeadline } from './echo-deadline.ts'
 import { HeldWrites } from './held-writes.ts'
 import { encodeHandshake } from './multistream-select.ts'
 import { later } from '../util/next-turn.ts'
 import { HookedStream } from '../compat/muxed-stream.ts'
 import { closeStream } from '../compat/stream-close.ts'
-import type { Deadlines } from '../util/deadlines.ts'
+import type { EchoDeadlineInit } from './echo-deadline.ts'
 import type { HeldWritesInit } from './held-writes.ts'
 import type { HookableStream } from '../compat/muxed-stream.ts'
-import type { Selection } from './selection.ts'
 import type { AbortOptions, StreamCloseEvent } from '@libp2p/interface'
 
 /**
@@ -39,37 +32,12 @@ import type { AbortOptions, StreamCloseEvent } from '@libp2p/interface'
  */
 const MAX_COPY = 4096
 
-export interface OptimisticNegotiationInit {
-  /**
-   * The protocol that the listener is expected to speak
-   */
-  protocol: string
-
-  /**
-   * Where libp2p selects the protocol on the stream before it is used
-   */
-  selection?: Selection
-
+export interface OptimisticNegotiationInit extends EchoDeadlineInit {
   /**
    * How long the handshake waits for the first write, in ms - until the next turn of the
    * event loop if that is not said
    */
   patience?: number
-
-  /**
-   * How long the echo may take, in ms - as long as the signal lasts if there is none
-   */
-  timeout?: number
-
-  /**
-   * Of the call that opens the stream
-   */
-  signal?: AbortSignal
-
-  /**
-   * Of all negotiations
-   */
-  deadlines: Deadlines
 
   /**
    * What stays behind the echo
@@ -112,20 +80,22 @@ function prepend (handshake: Uint8Array, data: Uint8Array | Uint8ArrayList): Uin
   return data.byteLength > MAX_COPY ? new Uint8ArrayList(handshake, data) : concat([handshake, data.subarray()])
 }
 
+/**
+ * - unsent: the handshake waits for the first write
+ * - expecting: it was sent, what is received belongs to the echo
+ * - settled: the echo is in, or the stream was closed
+ * - done: nothing is being held back either, the stream is the muxer's own again
+ */
+type State = 'unsent' | 'expecting' | 'settled' | 'done'
+
 export class OptimisticNegotiation {
   /**
-   * Whether the listener has been asked for the protocol
+   * Whether the listener has been asked for the protocol, and has not confirmed it
    */
-  isAsked = false
+  isUnconfirmed = false
 
-  /**
-   * Whether it has confirmed it
-   */
-  isConfirmed = false
-
-  #state: 'selecting' | 'unsent' | 'expecting' | 'settled' | 'done' = 'unsent'
+  #state: State = 'unsent'
   #hasFin = false
-  #timeout?: number
   #readClosed = false
   #sent?: PromiseWithResolvers<void>
   readonly #echo: Echo
@@ -134,7 +104,8 @@ export class OptimisticNegotiation {
   readonly #init: OptimisticNegotiationInit
   readonly #hooked: HookedStream
   readonly #held: HeldWrites
-  #cancelFlush = (): void => {}
+  readonly #deadline: EchoDeadline
+  readonly #cancelFlush: () => void
 
   constructor (stream: HookableStream, init: OptimisticNegotiationInit) {
     this.#stream = stream
@@ -160,12 +131,18 @@ export class OptimisticNegotiation {
     })
 
     stream.addEventListener('close', this.#onClose, { once: true })
+    this.#deadline = new EchoDeadline(init, err => { this.#refuse(err) })
 
-    if (init.selection == null) {
-      this.#begin()
-    } else {
-      this.#state = 'selecting'
-    }
+    // a dialer that only reads would leave a listener that speaks first waiting,
+    // see https://github.com/libp2p/js-libp2p/issues/2321
+    this.#cancelFlush = later(() => {
+      try {
+        this.flush()
+      } catch (err) {
+        // it could not be sent, and the stream has been aborted
+        stream.log.error('could not send the handshake of %s - %e', init.protocol, err)
+      }
+    }, init.patience)
   }
 
   /**
@@ -200,17 +177,6 @@ export class OptimisticNegotiation {
   }
 
   /**
-   * Leave it to libp2p, which is yet to select the protocol
-   */
-  leave (): void {
-    if (this.#state === 'selecting') {
-      this.#settle()
-      this.#held.release()
-      this.#finish()
-    }
-  }
-
-  /**
    * Leave nothing behind: a stream that was not confirmed is aborted with the
    * error, what is being held back is sent
    */
@@ -222,47 +188,9 @@ export class OptimisticNegotiation {
     }
   }
 
-  /**
-   * The stream is about to be used
-   */
-  #begin (): void {
-    const { patience, protocol, signal, timeout } = this.#init
-
-    this.#state = 'unsent'
-
-    if (timeout != null) {
-      this.#setDeadline(timeout)
-    }
-
-    signal?.addEventListener('abort', this.#onAbort)
-
-    // a dialer that only reads would leave a listener that speaks first waiting,
-    // see https://github.com/libp2p/js-libp2p/issues/2321
-    this.#cancelFlush = later(() => {
-      try {
-        this.flush()
-      } catch (err) {
-        // it could not be sent, and the stream has been aborted
-        this.#stream.log.error('could not send the handshake of %s - %e', protocol, err)
-      }
-    }, patience)
-  }
-
-  #select (selection: Selection, data: Uint8Array | Uint8ArrayList): boolean {
-    const answer = selection.answer(data)
-
-    if (selection.isOver) {
-      this.#begin()
-    }
-
-    this.#hooked.received(answer)
-
-    return true
-  }
-
   #sendHandshake (data: Uint8Array | Uint8ArrayList): boolean {
     this.#state = 'expecting'
-    this.isAsked = true
+    this.isUnconfirmed = true
     this.#cancelFlush()
     this.#held.handshakeSent()
 
@@ -270,12 +198,6 @@ export class OptimisticNegotiation {
   }
 
   #send (data: Uint8Array | Uint8ArrayList): boolean {
-    const { selection } = this.#init
-
-    if (this.#state === 'selecting' && selection != null) {
-      return this.#select(selection, data)
-    }
-
     if (this.#stream.writeStatus === 'writable' && this.#held.holdsNext) {
       this.flush()
 
@@ -302,11 +224,6 @@ export class OptimisticNegotiation {
   }
 
   #received (data: Uint8Array | Uint8ArrayList): void {
-    if (this.#state === 'selecting') {
-      // nobody has asked for anything, so libp2p had better see to it
-      this.leave()
-    }
-
     if (!this.#isOpen()) {
       this.#held.answered()
       this.#hooked.received(data)
@@ -329,7 +246,7 @@ export class OptimisticNegotiation {
   }
 
   #confirm (): void {
-    this.isConfirmed = true
+    this.isUnconfirmed = false
     this.#settle()
 
     if (this.#readClosed) {
@@ -396,27 +313,6 @@ export class OptimisticNegotiation {
     this.#readClosed = true
   }
 
-  #setDeadline (timeout: number): void {
-    this.#timeout = timeout
-    this.#init.deadlines.add(this.#onTimeout, timeout)
-  }
-
-  readonly #onTimeout = (): void => {
-    this.#refuse(new TimeoutError(`The peer did not answer the handshake of ${this.#init.protocol} within ${this.#timeout}ms`))
-  }
-
-  /**
-   * The stream has been handed out, so what the caller does with the signal is none of
-   * its business any more - but that the time is over
-   */
-  readonly #onAbort = (): void => {
-    if (this.#init.signal?.reason?.name === 'TimeoutError') {
-      this.#refuse(new TimeoutError(`The peer did not answer the handshake of ${this.#init.protocol} before the signal was aborted`))
-    } else if (this.#init.timeout == null) {
-      this.#setDeadline(NEGOTIATION_TIMEOUT)
-    }
-  }
-
   readonly #onClose = (evt: StreamCloseEvent): void => {
     const wasOpen = this.#isOpen()
 
@@ -435,14 +331,13 @@ export class OptimisticNegotiation {
    * Whether it is still open if the listener confirms the protocol
    */
   #isOpen (): boolean {
-    return this.#state === 'selecting' || this.#state === 'unsent' || this.#state === 'expecting'
+    return this.#state === 'unsent' || this.#state === 'expecting'
   }
 
   #settle (): void {
     if (this.#isOpen()) {
       this.#state = 'settled'
-      this.#init.deadlines.delete(this.#onTimeout)
-      this.#init.signal?.removeEventListener('abort', this.#onAbort)
+      this.#deadline.stop()
       this.#cancelFlush()
     }
   }

@@ -55,6 +55,10 @@ function isQuicMuxer (muxer?: StreamMuxer): muxer is QuicMuxer {
 export class QuicStreams {
   readonly #connections = new Map<Connection, QuicConnection>()
 
+  start (connections: Connection[]): void {
+    connections.forEach(connection => { this.add(connection) })
+  }
+
   add (connection: Connection): void {
     const muxer = getMuxer(connection)
 
