@@ -266,11 +266,17 @@ export class Negotiations {
   /**
    * Does after the echo what libp2p does at both ends, so that it is over at this
    * end when it is over at the other, and the handler runs. The peers of an
-   * in-process transport share the event loop, so there it is a matter of turns.
+   * in-process transport share the event loop, so there it is a matter of turns. Where
+   * streams overtake each other the handler also waits for the write of the echo to
+   * return, and the second write of a stock dialer for that of the first.
    */
   async #letHandlerStart (connection: Connection, protocol: string): Promise<void> {
     await this.#known.store(connection.remotePeer, protocol)
     await untilNextTurn()
+
+    if (this.#overtakes(connection)) {
+      await untilNextTurn()
+    }
   }
 
   /**
