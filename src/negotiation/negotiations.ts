@@ -214,7 +214,15 @@ export class Negotiations {
         earlyWrites: waits ? 'none' : this.#earlyWrites(opening, protocol),
         heldFins,
         seesEnd,
-        afterEcho: async () => this.#letHandlerStart(connection, protocol),
+        afterEcho: async () => {
+          await this.#letHandlerStart(connection, protocol)
+
+          if (heldFins != null && !waits) {
+            // the handler waits for the write of the echo to return, and the second write
+            // of a stock dialer for that of the first
+            await untilNextTurn()
+          }
+        },
         muxer
       },
       onConfirmed: () => {
@@ -266,17 +274,11 @@ export class Negotiations {
   /**
    * Does after the echo what libp2p does at both ends, so that it is over at this
    * end when it is over at the other, and the handler runs. The peers of an
-   * in-process transport share the event loop, so there it is a matter of turns. Where
-   * streams overtake each other the handler also waits for the write of the echo to
-   * return, and the second write of a stock dialer for that of the first.
+   * in-process transport share the event loop, so there it is a matter of turns.
    */
   async #letHandlerStart (connection: Connection, protocol: string): Promise<void> {
     await this.#known.store(connection.remotePeer, protocol)
     await untilNextTurn()
-
-    if (this.#overtakes(connection)) {
-      await untilNextTurn()
-    }
   }
 
   /**
