@@ -213,7 +213,15 @@ export class Negotiations {
         earlyWrites: waits ? 'none' : this.#earlyWrites(opening, protocol),
         heldFins,
         seesEnd,
-        afterEcho: async () => this.#letHandlerStart(connection, protocol),
+        afterEcho: async () => {
+          await this.#letHandlerStart(connection, protocol)
+
+          if (heldFins != null && !waits) {
+            // the handler waits for the write of the echo to return, and the second write
+            // of a stock dialer for that of the first
+            await untilNextTurn()
+          }
+        },
         muxer
       },
       onConfirmed: () => {

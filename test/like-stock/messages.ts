@@ -1,11 +1,12 @@
 /**
  * Programs that take each write for a message of its own
  */
+import { pEvent } from 'p-event'
 import { bytes } from '../support/streams.ts'
 import { observe, ticks, turn } from './observe.ts'
 import { nextRequest, REQUEST_LENGTH } from './request.ts'
 import type { Side } from './side.ts'
-import type { Stream } from '@libp2p/interface'
+import type { Stream, StreamMessageEvent } from '@libp2p/interface'
 
 const LENGTHS = [REQUEST_LENGTH, 300, 301, 302]
 
@@ -34,6 +35,42 @@ export async function takeMessages (stream: Stream): Promise<void> {
 
   received.get(request)?.resolve(lengths.join(' + '))
   await stream.close()
+}
+
+/**
+ * A handler that takes the first thing that comes for a message, as @libp2p/http does
+ * with the headers of a request, and says how long it was
+ */
+export async function takeFirst (stream: Stream): Promise<void> {
+  const { data } = await pEvent<'message', StreamMessageEvent>(stream as any, 'message')
+
+  stream.send(bytes(`${data.byteLength}`))
+  await stream.close()
+}
+
+/**
+ * How many of so many first writes, one after the other, arrive joined with the second
+ * one, which is written as soon as the first has drained. There is nothing between the
+ * nodes.
+ */
+export async function countJoined (side: Side, protocol: string, rounds: number): Promise<number> {
+  const dialer = await side.newDialer('identified')
+  let joined = 0
+
+  for (let i = 0; i < rounds; i++) {
+    const stream = await side.open(protocol, {}, dialer)
+    const answer = pEvent<'message', StreamMessageEvent>(stream as any, 'message')
+
+    stream.send(new Uint8Array(300))
+    await stream.onDrain()
+    stream.send(new Uint8Array(1))
+    joined += Number(new TextDecoder().decode((await answer).data.subarray()) !== '300')
+    await stream.close()
+  }
+
+  await dialer.node.stop()
+
+  return joined
 }
 
 /**

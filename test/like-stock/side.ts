@@ -58,6 +58,17 @@ export class Side {
   }
 
   /**
+   * The connection that streams are opened on unless another dialer is named
+   */
+  get connection (): Connection {
+    if (this.#connection == null) {
+      throw new Error('It is not connected')
+    }
+
+    return this.#connection
+  }
+
+  /**
    * Whether it can be held. In memory an answer takes no more than a turn or two.
    */
   get isFar (): boolean {
@@ -93,11 +104,7 @@ export class Side {
     const { dialer, listener, relay } = this.#init
 
     try {
-      if (this.#connection == null) {
-        throw new Error('It is not connected')
-      }
-
-      await dialer.services.identify.identify(this.#connection)
+      await dialer.services.identify.identify(this.connection)
     } catch {
       await dialer.hangUp(listener.peerId)
       this.#connection = await connectIdentified(dialer, listener, relay?.addr)
@@ -138,11 +145,7 @@ export class Side {
   }
 
   async open (protocols: string | string[], options?: NewStreamOptions, dialer?: NewDialer): Promise<Stream> {
-    const { node, connection } = dialer ?? { node: this.#init.dialer, connection: this.#connection }
-
-    if (connection == null) {
-      throw new Error('It is not connected')
-    }
+    const { node, connection } = dialer ?? { node: this.#init.dialer, connection: this.connection }
 
     return this.how === 'newStream'
       ? (node as unknown as Libp2p<OpenerServices>).services.streamOpener.newStreamOn(connection, protocols, options)
