@@ -44,13 +44,13 @@ describe('a connection that is closed after a transfer', () => {
   it.each(TRANSPORTS)('loses nothing of it over %s when the peer has closed its end', async transport => {
     await start(transport)
 
-    for (let i = 0; i < TRANSFERS; i++) {
+    await Promise.all(Array.from({ length: TRANSFERS }, async () => {
       const { stream, connection } = await open()
 
       await sendBulk(stream, bytesOf(SIZE))
       await digestOf(receiveBulk(stream))
       await connection.close()
-    }
+    }))
 
     expect(await Promise.all(outcomes)).toEqual(Array(TRANSFERS).fill(SIZE))
   })
@@ -58,12 +58,12 @@ describe('a connection that is closed after a transfer', () => {
   it('loses nothing of it over WebSockets at once', async () => {
     await start('ws')
 
-    for (let i = 0; i < TRANSFERS; i++) {
+    await Promise.all(Array.from({ length: TRANSFERS }, async () => {
       const { stream, connection } = await open()
 
       await sendBulk(stream, bytesOf(SIZE))
       await connection.close()
-    }
+    }))
 
     expect(await Promise.all(outcomes)).toEqual(Array(TRANSFERS).fill(SIZE))
   })

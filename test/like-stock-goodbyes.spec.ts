@@ -15,7 +15,7 @@ describe.each(WORLDS)('over %s with %s, the last message of a program', (transpo
   const world = useWorld(transport, muxer, { [NOTE]: takeNote })
 
   // mplex has no end of its own that could come too early
-  it.each(sampled(GOODBYES.filter(([, end]) => muxer === 'yamux' || end === 'connection.close()'), placeOf(transport, muxer)))('that %s, followed by %s, arrives', async (...goodbye) => {
+  it.each(sampled(GOODBYES.filter(([, end]) => muxer === 'yamux' || end === 'connection.close()'), placeOf(transport, muxer), 6))('that %s, followed by %s, arrives', async (...goodbye) => {
     await expectAsOftenAsStock(world(), roundsOver(transport), async (side, round) => sayGoodbye(side, NOTE, round, goodbye))
   })
 })

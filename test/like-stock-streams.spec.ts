@@ -61,14 +61,14 @@ describe.each(WORLDS.slice(0, 2))('over %s with %s, of several protocols a progr
   it.each(SUBSETS)('from a listener that speaks $speaks', async ({ speaks }) => {
     await speak(world(), speaks)
 
-    for (const order of sampled(ORDERS, placeOf(transport, muxer) + speaks.length)) {
+    for (const order of sampled(ORDERS, placeOf(transport, muxer) + speaks.length, 6)) {
       await expectLikeStock(world(), [`${order}`], { run: async side => choose(side, order) })
     }
   })
 
   // who asked for speed does not know what the peer has begun to speak without saying so
   it.each(ADDED)('from a listener that has said that it speaks $said, and speaks $speaks, if the program has not asked for speed, and has used $used', async ({ said, speaks, used }) => {
-    for (const order of FEW_ORDERS) {
+    for (const order of sampled(FEW_ORDERS, placeOf(transport, muxer) + used.length + speaks.length, 3)) {
       await speak(world(), said)
       await reconnect(world(), used)
       await speak(world(), speaks)
@@ -84,7 +84,7 @@ describe.each(WORLDS.slice(0, 2))('over %s with %s, of several protocols a progr
   it.each(UNIDENTIFIED)('from a listener that has said nothing, and speaks $speaks, if the program has used $used', async ({ speaks, used }) => {
     await speak(world(), speaks)
 
-    for (const order of FEW_ORDERS) {
+    for (const order of sampled(FEW_ORDERS, placeOf(transport, muxer) + used.length + speaks.length, 3)) {
       await expectLikeStock(world(), [`${order}`], { run: async side => chooseUnidentified(side, used, order) })
     }
   })
@@ -94,7 +94,7 @@ describe.each(WORLDS.slice(0, 2))('over %s with %s, of several protocols a progr
     await reconnect(world(), [])
     await speak(world(), speaks)
 
-    for (const order of sampled([...ORDERS, ...ORDERS.map(order => order.slice(0, 1))], placeOf(transport, muxer) + speaks.length)) {
+    for (const order of sampled([...ORDERS, ...ORDERS.map(order => order.slice(0, 1))], placeOf(transport, muxer) + speaks.length, 10)) {
       await expectLikeStock(world(), [`${order}`], {
         prepare: async () => {},
         run: async side => choose(side, order, { negotiateFully: true })

@@ -29,7 +29,7 @@ describe.each(WORLDS)('over %s with %s, a program that closes its end first', (t
   const world = useWorld(transport, muxer, { ...ANSWERS, ...ANSWERS_ELSEWHERE, [NOTE]: takeNote })
 
   describe.each(Object.keys(ANSWERS))('and reads then what a listener sends that %s', answer => {
-    it.each(sampled(Object.entries(READERS), placeOf(transport, muxer) + Object.keys(ANSWERS).indexOf(answer)))('with %s', async (reader, read) => {
+    it.each(sampled(Object.entries(READERS), placeOf(transport, muxer) + Object.keys(ANSWERS).indexOf(answer), 10))('with %s', async (reader, read) => {
       await expectLikeStock(world(), Object.keys(STARTS), {
         run: async (side, start) => closeThenRead(side, answer, read, start),
         skips: isTooLate,
@@ -39,7 +39,7 @@ describe.each(WORLDS)('over %s with %s, a program that closes its end first', (t
   })
 
   describe.each(FEW_ANSWERS)('straight after the dial, and reads then what a listener sends that %s', answer => {
-    it.each(FEW_READERS)('with %s', async (reader, read) => {
+    it.each(sampled(FEW_READERS, placeOf(transport, muxer) + FEW_ANSWERS.indexOf(answer), 2))('with %s', async (reader, read) => {
       await expectLikeStock(world(), ['at once'], {
         run: async (side, start) => closeThenRead(side, answer, read, start),
         prepare: async side => side.redial(),

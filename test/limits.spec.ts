@@ -127,7 +127,7 @@ describe.each(SOCKET_TRANSPORTS)('a burst of streams over %s, with every default
 })
 
 describe.each(SOCKET_TRANSPORTS)('a peer over %s that never answers', transport => {
-  const PEERS = 50
+  const PEERS = rounds(50, 5)
   let others: Libp2p[]
 
   beforeAll(async () => {
@@ -665,7 +665,7 @@ describe.each(SOCKET_TRANSPORTS)('whatever happens over %s', transport => {
       expect(calls.every(({ settled }) => settled === 1)).toBe(true)
       expect(status()).toStrictEqual(NOTHING)
       expect(dialer.getConnections().flatMap(connection => [...outbound(connection, ECHO), ...outbound(connection, '/other/1.0.0')])).toEqual([])
-    }), { numRuns: rounds(150, 3), endOnFailure: true })
+    }), { numRuns: rounds(150, 5), endOnFailure: true })
 
     expect([...outcomes.keys()]).toEqual(expect.arrayContaining(['opened', 'AbortError']))
   })

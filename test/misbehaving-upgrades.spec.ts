@@ -10,6 +10,7 @@ import { bytes, ECHO, echo, exchange } from './support/streams.ts'
 import { DIAL_TRANSPORTS, dialAndLook, encrypted, ENCRYPTER_NAMES, ENCRYPTER_PROTOCOLS, meet, untilRemembered } from './support/upgrades.ts'
 import type { OpenerServices } from './support/nodes.ts'
 import type { RawUpgrade, RawUpgrades } from './support/raw-upgrades.ts'
+import type { DialTransport, EncrypterName } from './support/upgrades.ts'
 import type { Connection, Libp2p, MultiaddrConnection, Upgrader } from '@libp2p/interface'
 
 const HEADER = message('/multistream/1.0.0\n')
@@ -40,32 +41,45 @@ async function sendSplit (maConn: MultiaddrConnection, data: Uint8Array, length:
   }
 }
 
-describe.each(DIAL_TRANSPORTS.flatMap((transport, i) => ENCRYPTER_NAMES.map((name, j) => ({ transport, name, offset: i * 2 + j }))))('a listener over $transport with $name', ({ transport, name, offset }) => {
-  const protocol = ENCRYPTER_PROTOCOLS[name]
-  const echoed = encodeHandshake(protocol)
-  let dialer: Libp2p<OpenerServices>
-  let listener: Libp2p
-  let raw: RawUpgrades
-  let registry: Registry
+/**
+ * A dialer that has met a listener, which then does something else with the first
+ * connection than to answer it
+ */
+class Misled {
+  readonly dialer: Libp2p<OpenerServices>
+  readonly listener: Libp2p
+  readonly raw: RawUpgrades
+  readonly #registry: Registry
+  readonly #protocol: string
 
-  beforeAll(async () => {
-    registry = new Registry()
-    listener = await createStockNode(transport, encrypted(name))
+  private constructor (dialer: Libp2p<OpenerServices>, listener: Libp2p, registry: Registry, protocol: string) {
+    this.dialer = dialer
+    this.listener = listener
+    this.raw = takeUpgrades(listener)
+    this.#registry = registry
+    this.#protocol = protocol
+  }
+
+  static async meet (transport: DialTransport, name: EncrypterName): Promise<Misled> {
+    const registry = new Registry()
+    const listener = await createStockNode(transport, encrypted(name))
     await listener.handle(ECHO, echo)
-    raw = takeUpgrades(listener)
-    dialer = await createOpenerNode({ resume: true, negotiationTimeout: 1_000 }, {
+    const dialer = await createOpenerNode({ resume: true, negotiationTimeout: 1_000 }, {
       ...encrypted(name),
       metrics: prometheusMetrics({ registry, collectDefaultMetrics: false })
     })
-    await meet(dialer, listener, protocol)
-  })
+    const misled = new Misled(dialer, listener, registry, ENCRYPTER_PROTOCOLS[name])
+    await meet(dialer, listener, misled.#protocol)
 
-  afterAll(async () => {
-    await stopNodes(dialer, listener)
-  })
+    return misled
+  }
 
-  async function answers (connection: Connection): Promise<void> {
-    const stream = await dialer.services.streamOpener.newStreamOn(connection, ECHO)
+  async stop (): Promise<void> {
+    await stopNodes(this.dialer, this.listener)
+  }
+
+  async answers (connection: Connection): Promise<void> {
+    const stream = await this.dialer.services.streamOpener.newStreamOn(connection, ECHO)
 
     expect(new Uint8Array(await exchange(stream, bytes('hello')))).toEqual(bytes('hello'))
   }
@@ -73,8 +87,8 @@ describe.each(DIAL_TRANSPORTS.flatMap((transport, i) => ENCRYPTER_NAMES.map((nam
   /**
    * The reasons that have been counted
    */
-  async function failures (): Promise<unknown[]> {
-    const metric = await registry.getSingleMetric('libp2p_stream_opener_handshake_failures_total')?.get()
+  async #failures (): Promise<unknown[]> {
+    const metric = await this.#registry.getSingleMetric('libp2p_stream_opener_handshake_failures_total')?.get()
 
     return (metric?.values ?? []).map(({ labels }) => labels.reason)
   }
@@ -83,9 +97,10 @@ describe.each(DIAL_TRANSPORTS.flatMap((transport, i) => ENCRYPTER_NAMES.map((nam
    * Dials once while the listener does that, so that the dialer tries again, and then once
    * more
    */
-  async function dialMisled (play: RawUpgrade, errors: string[]): Promise<void> {
+  async dial (play: RawUpgrade, errors: string[]): Promise<void> {
+    const { dialer, listener, raw } = this
     const inbound: MultiaddrConnection[] = []
-    registry.resetMetrics()
+    this.#registry.resetMetrics()
     raw.next.push(async (maConn, upgrade) => {
       inbound.push(maConn)
 
@@ -95,24 +110,37 @@ describe.each(DIAL_TRANSPORTS.flatMap((transport, i) => ENCRYPTER_NAMES.map((nam
     const { connection, optimistic } = await dialAndLook(dialer, listener, raw)
 
     expect(optimistic).toEqual([true, false])
-    await answers(connection)
-    expect(await failures()).toEqual([expect.toBeOneOf(errors)])
-    await expect.poll(() => inbound[0]?.status).not.toBe('open')
+    await this.answers(connection)
+    expect(await this.#failures()).toEqual([expect.toBeOneOf(errors)])
+    await vi.waitFor(() => { expect(inbound[0]?.status).not.toBe('open') })
 
     // libp2p has selected it, so it is trusted again
-    await untilRemembered(dialer, listener.peerId, protocol)
+    await untilRemembered(dialer, listener.peerId, this.#protocol)
     await dialer.hangUp(listener.peerId)
     const again = await dialAndLook(dialer, listener, raw)
 
     expect(again.optimistic).toEqual([true])
     await dialer.hangUp(listener.peerId)
   }
+}
+
+/**
+ * A tenth of so many places where an answer can be cut
+ */
+function placesIn (length: number, offset: number): number[] {
+  return sampled(Array.from({ length }, (_, i) => i + 1), offset, 10)
+}
+
+describe.each(DIAL_TRANSPORTS.flatMap((transport, i) => ENCRYPTER_NAMES.map((name, j) => ({ transport, name, offset: i * 2 + j }))))('a listener over $transport with $name', ({ transport, name, offset }) => {
+  const echoed = encodeHandshake(ENCRYPTER_PROTOCOLS[name])
+  let misled: Misled
+
+  beforeAll(async () => { misled = await Misled.meet(transport, name) })
+  afterAll(async () => misled.stop())
 
   it.each(ANSWERS)('that answers with $does is dialled once more', async ({ answer, error }) => {
-    const splits = Array.from({ length: answer.byteLength }, (_, i) => i).filter(i => i > 0)
-
-    for (const length of [0, ...sampled(splits, offset)]) {
-      await dialMisled(async maConn => {
+    for (const length of [0, ...placesIn(answer.byteLength - 1, offset)]) {
+      await misled.dial(async maConn => {
         await firstMessage(maConn)
         await sendSplit(maConn, answer, length)
       }, [error])
@@ -120,8 +148,8 @@ describe.each(DIAL_TRANSPORTS.flatMap((transport, i) => ENCRYPTER_NAMES.map((nam
   })
 
   it('that ends the connection within the echo is dialled once more', async () => {
-    for (const length of [0, ...sampled(Array.from({ length: echoed.byteLength - 1 }, (_, i) => i + 1), offset)]) {
-      await dialMisled(async maConn => {
+    for (const length of [0, ...placesIn(echoed.byteLength - 1, offset)]) {
+      await misled.dial(async maConn => {
         await firstMessage(maConn)
 
         if (length > 0) {
@@ -134,8 +162,8 @@ describe.each(DIAL_TRANSPORTS.flatMap((transport, i) => ENCRYPTER_NAMES.map((nam
   })
 
   it('that resets the connection within the echo is dialled once more', async () => {
-    for (const length of [0, ...sampled(Array.from({ length: echoed.byteLength - 1 }, (_, i) => i + 1), offset)]) {
-      await dialMisled(async maConn => {
+    for (const length of [0, ...placesIn(echoed.byteLength - 1, offset)]) {
+      await misled.dial(async maConn => {
         await firstMessage(maConn)
 
         if (length > 0) {
@@ -150,20 +178,28 @@ describe.each(DIAL_TRANSPORTS.flatMap((transport, i) => ENCRYPTER_NAMES.map((nam
     }
   })
 
-  it.each([0, 1, 20, 27])('that is silent after %i bytes is dialled once more', async length => {
-    await dialMisled(async maConn => {
-      await firstMessage(maConn)
+  // each waits for a second, so they wait together
+  it.concurrent.each([0, 1, 20, 27])('that is silent after %i bytes is dialled once more', async length => {
+    const misled = await Misled.meet(transport, name)
 
-      if (length > 0) {
-        maConn.send(echoed.subarray(0, length))
-      }
-    }, ['TimeoutError'])
+    try {
+      await misled.dial(async maConn => {
+        await firstMessage(maConn)
+
+        if (length > 0) {
+          maConn.send(echoed.subarray(0, length))
+        }
+      }, ['TimeoutError'])
+    } finally {
+      await misled.stop()
+    }
   })
 
   it.each([
     { when: 'while libp2p selects', asked: async () => {} },
     { when: 'before libp2p selects', asked: async (maConn: MultiaddrConnection) => expect.poll(() => maConn.readBufferLength).toBeGreaterThan(0) }
   ])('that speaks first, $when, is left to libp2p', async ({ asked }) => {
+    const { dialer, listener, raw } = misled
     const { upgrader } = (dialer as unknown as { components: { upgrader: Upgrader } }).components
     const upgradeOutbound = vi.spyOn(upgrader, 'upgradeOutbound').mockImplementationOnce(async (maConn: MultiaddrConnection, options: any) => {
       await asked(maConn)
@@ -186,14 +222,14 @@ describe.each(DIAL_TRANSPORTS.flatMap((transport, i) => ENCRYPTER_NAMES.map((nam
       await upgrade()
     })
 
-    await answers(await dialer.dial(addressOf(listener)))
+    await misled.answers(await dialer.dial(addressOf(listener)))
     await dialer.hangUp(listener.peerId)
   })
 
   it('is understood however its echo is cut up, with what is behind it', async () => {
-    const splits = Array.from({ length: echoed.byteLength + 12 }, (_, i) => i + 1)
+    const { dialer, listener, raw } = misled
 
-    for (const length of sampled(splits, offset)) {
+    for (const length of placesIn(echoed.byteLength + 12, offset)) {
       raw.next.push(async (maConn, upgrade) => {
         splitAt(maConn, length)
         await upgrade()
@@ -202,12 +238,13 @@ describe.each(DIAL_TRANSPORTS.flatMap((transport, i) => ENCRYPTER_NAMES.map((nam
       const { connection, optimistic } = await dialAndLook(dialer, listener, raw)
 
       expect(optimistic).toEqual([true])
-      await answers(connection)
+      await misled.answers(connection)
       await dialer.hangUp(listener.peerId)
     }
   })
 
   it('that is really gone gives the error of stock, after one more dial', async () => {
+    const { dialer, listener, raw } = misled
     const stock = await createStockNode(undefined, encrypted(name))
     onTestFinished(async () => stopNodes(stock))
     const drop: RawUpgrade = async maConn => maConn.close()

@@ -10,8 +10,8 @@ import { DIAL_TRANSPORTS, dialAndLook, encrypted, encryptedLate, meet } from './
 import type { NodeInit, OpenerServices } from './support/nodes.ts'
 import type { Libp2p } from '@libp2p/interface'
 
-const RECONNECTS = rounds(10_000)
-const ABORTS = rounds(2_000, 5)
+const RECONNECTS = rounds(10_000, 25)
+const ABORTS = rounds(2_000)
 
 /**
  * How many reconnects there are before the peer restarts, on average

@@ -21,7 +21,7 @@ const ABORTED_ROUNDS = 50
 /**
  * Runs it again and again, many at once
  */
-async function repeat (fn: (round: number) => Promise<void>, times = rounds(200, 4), concurrency = 10): Promise<void> {
+async function repeat (fn: (round: number) => Promise<void>, times = rounds(200), concurrency = 10): Promise<void> {
   let next = 0
 
   await Promise.all(Array.from({ length: concurrency }, async () => {

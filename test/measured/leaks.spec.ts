@@ -176,11 +176,12 @@ describe.each(DIAL_TRANSPORTS)('over %s, to a listener in another process', tran
       await node.hangUp(connection.remotePeer)
     }
 
+    // each look is one at the whole heap
     await vi.waitFor(() => {
       for (const ours of [OptimisticNegotiation, HeldWrites, Echo, Selection]) {
         expect(queryObjects(ours, { format: 'count' })).toBe(0)
       }
-    }, { timeout: 10_000 })
+    }, { timeout: 10_000, interval: 250 })
     expect(node.getConnections()).toEqual([])
     await forked.stop()
   })

@@ -18,9 +18,9 @@ export function rounds (all: number, divisor = 10): number {
 }
 
 /**
- * Every fourth case. Tables of the same cases take others with other offsets, so each
- * case is in one of four.
+ * Every fourth case, or whatever it says. Tables of the same cases take others with other
+ * offsets, so each case is in one of four.
  */
-export function sampled <T> (cases: T[], offset: number): T[] {
-  return cases.filter((_, i) => inject('isSoak') || (i + offset) % 4 === 0)
+export function sampled <T> (cases: T[], offset: number, every = 4): T[] {
+  return cases.filter((_, i) => inject('isSoak') || (i + offset) % every === 0)
 }
