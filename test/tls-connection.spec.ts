@@ -173,11 +173,11 @@ describe.each([
   })
 
   it('a connection on which nothing happens times out, and only then', async () => {
-    const { near, far, pair } = await createEnds(remote, { outboundSocketInactivityTimeout: 300 })
+    const { near, far, pair } = await createEnds(remote, { outboundSocketInactivityTimeout: 1000 })
     far.addEventListener('message', evt => { far.send(evt.data) })
     const ended = closed(pair.dialer)
 
-    for (let i = 0; i < 12; i++) {
+    for (let i = 0; i < 24; i++) {
       const answer = once(near as any, 'message')
       near.send(bytes('hello'))
       await answer

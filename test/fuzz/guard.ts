@@ -24,7 +24,7 @@ const LIMIT = 4_000
 /**
  * How long libp2p gives a dialer to send its handshake, in ms
  */
-const NEGOTIATION_TIMEOUT = 500
+const NEGOTIATION_TIMEOUT = 1_000
 
 /**
  * What a dialer does
