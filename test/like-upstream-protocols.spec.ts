@@ -26,9 +26,9 @@ const FETCH = '/libp2p/fetch/0.0.1'
  * instead of what stock sees: who is reset before it writes is told so by the write, over
  * QUIC a reset looks like an end, and ping does not notice either once it has written
  */
-const INSTEAD: Record<string, { handler: StreamHandler, isAsGood?: RegExp }> = {
-  'says nothing': { handler: () => {} },
-  'says nothing and reads nothing': { handler: stream => { stream.pause() } },
+const INSTEAD: Record<string, { handler: StreamHandler, isAsGood?: RegExp, patience?: number }> = {
+  'says nothing': { handler: () => {}, patience: 100 },
+  'says nothing and reads nothing': { handler: stream => { stream.pause() }, patience: 100 },
   // who waits for room rejects with the event if the stream is closed then, which is stock's doing
   'ends the stream at once': {
     handler: async stream => stream.close(),
@@ -80,11 +80,15 @@ const INSTEAD: Record<string, { handler: StreamHandler, isAsGood?: RegExp }> = {
  */
 const SERVICES = { ping: ping(), fetch: fetch(), echo: echoService() }
 
-const SIGNAL_MS = 100
+/**
+ * For how long an answer is waited for, in ms: ping and identify may not notice that there
+ * is none
+ */
+const PATIENCE = 500
 
 interface Use {
   protocol: string
-  use(dialer: Libp2p<any>, connection: Connection): Promise<unknown>
+  use(dialer: Libp2p<any>, connection: Connection, signal: AbortSignal): Promise<unknown>
 }
 
 /**
@@ -93,15 +97,15 @@ interface Use {
 const USES: Record<string, Use> = {
   identify: {
     protocol: IDENTIFY,
-    use: async ({ services: { identify } }, connection) => identify.identify(connection, { signal: AbortSignal.timeout(SIGNAL_MS) })
+    use: async ({ services: { identify } }, connection, signal) => identify.identify(connection, { signal })
   },
   ping: {
     protocol: PING_PROTOCOL,
-    use: async ({ services: { ping } }, { remotePeer }) => ping.ping(remotePeer, { signal: AbortSignal.timeout(SIGNAL_MS) })
+    use: async ({ services: { ping } }, { remotePeer }, signal) => ping.ping(remotePeer, { signal })
   },
   fetch: {
     protocol: FETCH,
-    use: async ({ services: { fetch } }, { remotePeer }) => fetch.fetch(remotePeer, '/any/key', { signal: AbortSignal.timeout(SIGNAL_MS) })
+    use: async ({ services: { fetch } }, { remotePeer }, signal) => fetch.fetch(remotePeer, '/any/key', { signal })
   }
 }
 
@@ -131,14 +135,14 @@ const MESSAGES: Array<[string, (message: Uint8Array) => Uint8Array[]]> = [
 ]
 
 describe.each(TRANSPORTS)('over %s', transport => {
-  it.each(sampled(CASES, TRANSPORTS.indexOf(transport)))('$service fails as with stock where the listener $does', async ({ protocol, use, handler, isAsGood }) => {
+  it.each(sampled(CASES, TRANSPORTS.indexOf(transport)))('$service fails as with stock where the listener $does', async ({ protocol, use, handler, isAsGood, patience = PATIENCE }) => {
     await expectAlike(async create => {
       const listener = await create.other(transport, { services: SERVICES })
       const dialer = await create.dialer(undefined, { services: SERVICES })
       const connection = await connectIdentified(dialer, listener)
       await listener.handle(protocol, handler, { force: true })
 
-      const seen = await outcome(use(dialer, connection))
+      const seen = await outcome(use(dialer, connection, AbortSignal.timeout(patience)))
       await until(() => !isUsed(connection, protocol))
 
       return [seen]
