@@ -251,6 +251,29 @@ describe.each(MUXERS)('what is hidden in connections with %s', (name, transport,
   })
 })
 
+describe('a listener of stock whose protocol has middleware', () => {
+  it('runs the handler once more with each stream', async () => {
+    const [dialer, listener] = await Promise.all([createStockNode(undefined), createStockNode('memory')])
+    onTestFinished(async () => stopNodes(dialer, listener))
+    const calls: Stream[] = []
+
+    await listener.handle(ECHO, async stream => {
+      calls.push(stream)
+
+      if (calls.filter(called => called === stream).length === 1) {
+        await echo(stream)
+      }
+    })
+    listener.use(ECHO, [(stream, connection, next) => { next(stream, connection) }])
+    const connection = await connectIdentified(dialer, listener)
+
+    await exchange(await connection.newStream(ECHO), bytes('hello'))
+    expect(calls).toHaveLength(1)
+    await exchange(await connection.newStream(ECHO), bytes('hello'))
+    await expect.poll(() => calls.length).toBe(3)
+  })
+})
+
 describe('a muxer of stock that is full', () => {
   it('refuses a stream at once, else src/compat/muxer-room.ts can go', async () => {
     const connection = await connect('tcp', { streamMuxers: [yamux({ maxOutboundStreams: 3 })] })
