@@ -55,6 +55,7 @@ export default defineConfig({
         // a file stops its nodes and leaves nothing behind, and to import libp2p for each
         // of them is half a second for a core
         isolate: false,
+        setupFiles: [ALL.setupFiles, 'test/support/same-globals.ts'],
         name: 'nodes',
         include: NODES,
         provide: { isSoak: false }

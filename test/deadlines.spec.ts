@@ -12,6 +12,8 @@ beforeEach(() => {
 })
 
 afterEach(() => {
+  // what was spied on is of the clock that goes with this
+  vi.restoreAllMocks()
   vi.useRealTimers()
 })
 
@@ -99,8 +101,6 @@ it.each([['is over', -5], ['is as far off as can be', 2 ** 31 - 1]])('sets no ti
     expect(delay).toBeGreaterThanOrEqual(0)
     expect(delay).toBeLessThanOrEqual(2 ** 31 - 1)
   }
-
-  setTimeouts.mockRestore()
 })
 
 it('calls nothing any more when it was stopped', () => {
