@@ -17,7 +17,7 @@ import type { TransportName } from '../../test/support/nodes.ts'
  * Over QUIC libp2p holds each stream for as long as its negotiation might have taken. With
  * the 10 s of its default that is much, and differs with how fast the machine is.
  */
-const NEGOTIATION_TIMEOUT_MS = 2000
+const NEGOTIATION_TIMEOUT_MS = 1000
 
 const transport = process.argv[2] as TransportName
 const node = await createStockNode(transport, {
