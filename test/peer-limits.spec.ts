@@ -406,6 +406,17 @@ describe('the limits of a peer', () => {
     expect(log).toEqual(['high', 'first'])
   })
 
+  it('keep nothing of a call whose signal is aborted', async () => {
+    const onUnused = vi.fn()
+    const limits = new PeerLimits(onUnused)
+
+    // nobody else will give anything back
+    expect(mustWait(limits, callFor(connection, { streamsLeft: 0 }))).toBe(true)
+    await microtasks()
+    expect(limits.queued).toBe(0)
+    expect(onUnused).toHaveBeenCalledTimes(1)
+  })
+
   it('do not let a call wait whose signal is aborted', async () => {
     const limits = new PeerLimits(() => {})
     const log: string[] = []

@@ -128,8 +128,6 @@ export class PeerLimits {
 
   async #wait (call: Call, shortage: Shortage): Promise<Permit> {
     const { isImpatient, signal } = call
-    signal?.throwIfAborted()
-
     const queue = this.#queueOf(call, shortage)
     const granted = Promise.withResolvers<Permit>()
     const waiting = { call, queue, since: isImpatient ? queue.lacks.limit.takenAt : performance.now(), granted }
@@ -139,6 +137,7 @@ export class PeerLimits {
 
     try {
       queue.join(waiting)
+      signal?.throwIfAborted()
 
       // the one that was the first before may have lacked something else
       if (queue.first === waiting) {
