@@ -103,10 +103,23 @@ export class PeerLimits {
     const need = limits.find(({ key, max }) => {
       const limit = this.#find(call.connection, key)
 
-      return (limit?.inUse ?? 0) >= max || (call.mayWait && this.#queues.some(({ lacks, first }) => lacks.limit === limit && goesBefore(first.call, call)))
+      return (limit?.inUse ?? 0) >= max || (call.mayWait && this.#isLacked(limit, call))
     })
 
     return need == null ? undefined : { limit: this.#limit(call.connection, need.key), need }
+  }
+
+  /**
+   * Whether somebody waits for it, and goes before the call if there is one
+   */
+  #isLacked (limit: Limit | undefined, call?: Call): boolean {
+    for (const { lacks, first } of this.#queues) {
+      if (lacks.limit === limit && (call == null || goesBefore(first.call, call))) {
+        return true
+      }
+    }
+
+    return false
   }
 
   #give ({ connection }: Call, needs: Needs, isOverLimit: boolean): Permit {
@@ -206,9 +219,12 @@ export class PeerLimits {
   }
 
   #findNext (): { waiting: Waiting, needs: Needs } | undefined {
-    this.#queues.sort((a, b) => goesBefore(a.first.call, b.first.call) ? -1 : 1)
+    // nearly always nobody waits
+    if (this.#queues.length === 0) {
+      return
+    }
 
-    for (const queue of this.#queues) {
+    for (const queue of this.#queues.sort((a, b) => goesBefore(a.first.call, b.first.call) ? -1 : 1)) {
       const { first } = queue
       const needs = first.call.needs()
       const shortage = this.#findShortage(first.call, needs)
@@ -247,7 +263,7 @@ export class PeerLimits {
    * Forget what nobody uses or waits for
    */
   #tidy (): void {
-    this.#limits = this.#limits.filter(limit => limit.inUse > 0 || this.#queues.some(({ lacks }) => lacks.limit === limit))
+    this.#limits = this.#limits.filter(limit => limit.inUse > 0 || this.#isLacked(limit))
 
     if (this.#limits.length === 0) {
       this.#onUnused()
