@@ -30,7 +30,7 @@ export class Selection {
       }
     })
 
-    stream.addEventListener('close', () => { this.leave() }, { once: true })
+    stream.addEventListener('close', this.leave)
 
     // it may have spoken already
     if (stream.readBufferLength > 0) {
@@ -49,7 +49,7 @@ export class Selection {
    * Leave it to libp2p, unless that has selected the protocol. A listener that speaks
    * first, as go-libp2p does, has not been asked for anything.
    */
-  leave (): void {
+  readonly leave = (): void => {
     if (!this.#isOver) {
       this.#end()
       this.#init.onDone()
@@ -86,6 +86,7 @@ export class Selection {
 
   #end (): void {
     this.#isOver = true
+    this.#stream.removeEventListener('close', this.leave)
     this.#hooked.restore()
   }
 }
