@@ -54,6 +54,7 @@ export const CHARTS: Chart[] = [
         .map(row => ({ ...row, moment: MOMENTS[String(row['opened by'])] ?? '', path: `${row.transport}, ${row.listener === 'go' ? 'go-libp2p' : 'js-libp2p'} listener` })),
       x: 'round trips of 50 ms',
       y: 'path',
+      colour: 'opened by',
       column: 'moment',
       to: 2.2,
       width: 190,
