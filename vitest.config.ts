@@ -51,7 +51,7 @@ export default defineConfig({
       test: {
         ...ALL,
         // a part of the time each waits for timers, or for a process of its own
-        ...together(3, 0),
+        ...together(4, 0),
         // a file stops its nodes and leaves nothing behind, and to import libp2p for each
         // of them is half a second for a core
         isolate: false,
