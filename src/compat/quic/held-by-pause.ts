@@ -15,9 +15,9 @@ import type { ReadHold } from '../paused-reads.ts'
 import type { Stream } from '@libp2p/interface'
 
 /**
- * Streams that are not read while they are paused
+ * Streams that are not read while they are paused, and how to end that
  */
-export const heldByPause = new WeakSet<Stream>()
+export const heldByPause = new WeakMap<Stream, { restore(): void }>()
 
 export class HeldByPause implements ReadHold {
   readonly #stream: Stream

@@ -80,19 +80,23 @@ export interface NativeReadsOwner {
   onLost(): void
 }
 
+/**
+ * There are as many of these as streams, most of them idle, each with a read that waits. So
+ * the functions that it waits with are made once, and none of them is `async`.
+ */
 export class NativeReads {
   #size = MIN_READ
   #stream?: QuicStream
   #goOn?: () => void
   readonly #native: NativeStream
-  readonly #original: NativeStream
+  readonly #originalRead: NativeStream['read']
+  readonly #originalWrite: NativeStream['write']
   readonly #owner: NativeReadsOwner
 
   constructor (native: NativeStream, owner: NativeReadsOwner) {
-    const { read, write } = native
-
     this.#native = native
-    this.#original = { read, write }
+    this.#originalRead = native.read
+    this.#originalWrite = native.write
     this.#owner = owner
   }
 
@@ -106,14 +110,12 @@ export class NativeReads {
    */
   attach (stream: QuicStream): void {
     this.#stream = stream
-    heldByPause.add(stream)
+    heldByPause.set(stream, this)
   }
 
   restore (): void {
-    const { read, write } = this.#original
-
-    this.#native.read = this.#native.read === this.#read ? read : this.#native.read
-    this.#native.write = this.#native.write === this.#write ? write : this.#native.write
+    this.#native.read = this.#native.read === this.#read ? this.#originalRead : this.#native.read
+    this.#native.write = this.#native.write === this.#write ? this.#originalWrite : this.#native.write
 
     if (this.#stream != null) {
       heldByPause.delete(this.#stream)
@@ -122,37 +124,31 @@ export class NativeReads {
     this.#goOn?.()
   }
 
-  readonly #read = async (): Promise<Uint8Array | null> => {
+  // eslint-disable-next-line @typescript-eslint/promise-function-async
+  readonly #read = (): Promise<Uint8Array | null> => {
     if (this.#stream == null) {
       this.#owner.onFirstRead(this)
     } else if (this.#isHeld(this.#stream)) {
-      await this.#untilWanted(this.#stream)
+      return this.#untilWanted(this.#stream).then(async () => this.#readNow())
     }
 
-    const size = this.#size
+    return this.#readNow()
+  }
 
-    try {
-      const data = await this.#original.read.call(this.#native, size)
+  // eslint-disable-next-line @typescript-eslint/promise-function-async
+  #readNow (): Promise<Uint8Array | null> {
+    return this.#originalRead.call(this.#native, this.#size).then(this.#onRead, this.#onError)
+  }
 
-      // nobody knows how long the next one will have to wait
-      this.#size = data?.byteLength === size ? Math.min(size * GROWTH, MAX_READ) : MIN_READ
+  readonly #onRead = (data: Uint8Array | null): Uint8Array | null => {
+    // nobody knows how long the next one will have to wait
+    this.#size = data?.byteLength === this.#size ? Math.min(this.#size * GROWTH, MAX_READ) : MIN_READ
 
-      return data
-    } catch (err: any) {
-      this.#onError(err)
-
-      throw err
-    }
+    return data
   }
 
   readonly #write = async (data: Uint8Array): Promise<void> => {
-    try {
-      await this.#original.write.call(this.#native, data)
-    } catch (err: any) {
-      this.#onError(err)
-
-      throw err
-    }
+    await this.#originalWrite.call(this.#native, data).catch(this.#onError)
   }
 
   /**
@@ -200,13 +196,17 @@ export class NativeReads {
   /**
    * Stock takes what comes next for the end of the data
    */
-  #onError (err: Error): void {
+  readonly #onError = (err: Error): never => {
     const stream = this.#stream
 
-    if (stream == null || (stream.status !== 'open' && stream.status !== 'closing')) {
-      return
+    if (stream?.status === 'open' || stream?.status === 'closing') {
+      this.#tell(stream, err)
     }
 
+    throw err
+  }
+
+  #tell (stream: QuicStream, err: Error): void {
     if (RESET.test(err.message)) {
       stream.onRemoteReset()
       // or the peer waits for the other half to end

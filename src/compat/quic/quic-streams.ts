@@ -21,6 +21,7 @@
 import { ConnectionClosedError } from '@libp2p/interface'
 import { override } from '../../util/override.ts'
 import { getMuxer } from '../muxer-access.ts'
+import { heldByPause } from './held-by-pause.ts'
 import { isQuicStream, NativeReads } from './native-reads.ts'
 import type { NativeReadsOwner, NativeStream } from './native-reads.ts'
 import type { Override } from '../../util/override.ts'
@@ -85,7 +86,6 @@ class QuicConnection implements NativeReadsOwner {
    */
   #reads?: NativeReads
   readonly #muxer: QuicMuxer
-  readonly #streams = new WeakMap<Stream, NativeReads>()
   readonly #connection: Override<NativeConnection>
   readonly #methods: Override<Pick<QuicMuxer, 'onInboundStream' | 'cleanUpStream' | 'abort'>>
 
@@ -117,7 +117,7 @@ class QuicConnection implements NativeReadsOwner {
   restore (): void {
     this.#connection.restore()
     this.#methods.restore()
-    this.#muxer.streams.forEach(stream => { this.#streams.get(stream)?.restore() })
+    this.#muxer.streams.forEach(stream => { heldByPause.get(stream)?.restore() })
   }
 
   onFirstRead (reads: NativeReads): void {
@@ -145,7 +145,6 @@ class QuicConnection implements NativeReadsOwner {
 
     if (isQuicStream(stream)) {
       reads.attach(stream)
-      this.#streams.set(stream, reads)
     } else {
       reads.restore()
     }
