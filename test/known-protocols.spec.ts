@@ -1,14 +1,13 @@
-import { queryObjects } from 'node:v8'
 import { identifyPush } from '@libp2p/identify'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { KnownProtocols } from '../src/negotiation/known-protocols.ts'
 import { SpokenProtocols } from '../src/negotiation/spoken-protocols.ts'
+import { followProtocols } from './support/follow-protocols.ts'
 import { manyProtocols, pushProtocols } from './support/identify-push.ts'
-import { addressOf, connectIdentified, createOpenerNode, createStockNode, identified, stopNodes, TRANSPORTS } from './support/nodes.ts'
-import { closed, ECHO, echo } from './support/streams.ts'
-import type { StreamOpenerComponents } from '../src/index.ts'
+import { addressOf, connectIdentified, createOpenerNode, createStockNode, identified, stopNodes } from './support/nodes.ts'
+import { ECHO, echo } from './support/streams.ts'
+import type { KnownProtocols } from '../src/negotiation/known-protocols.ts'
 import type { NodeInit, OpenerServices } from './support/nodes.ts'
-import type { Connection, Libp2p, StreamMuxer } from '@libp2p/interface'
+import type { Connection, Libp2p } from '@libp2p/interface'
 
 const NEW = '/echo/2.0.0'
 const OTHER = '/other/1.0.0'
@@ -21,17 +20,6 @@ afterEach(async () => {
   await stopNodes(dialer, listener)
 })
 
-/**
- * Sees what the service's own sees
- */
-function follow (node: Libp2p<OpenerServices>): KnownProtocols {
-  const { events, peerStore, logger } = (node as unknown as { components: StreamOpenerComponents }).components
-  const known = new KnownProtocols({ events, peerStore }, logger.forComponent('test'))
-  known.start()
-
-  return known
-}
-
 async function push (...messages: string[][]): Promise<void> {
   const [connection] = listener.getConnections(dialer.peerId)
   await Promise.all([identified(dialer, listener), pushProtocols(connection as Connection, ...messages)])
@@ -42,7 +30,7 @@ describe('the first choice', () => {
     dialer = await createOpenerNode({}, { services: { identifyPush: identifyPush() } })
     listener = await createStockNode('tcp', { services })
     await listener.handle(ECHO, echo)
-    known = follow(dialer)
+    known = followProtocols(dialer)
 
     return connectIdentified(dialer, listener)
   }
@@ -73,7 +61,7 @@ describe('the first choice', () => {
     await listener.handle(ECHO, echo)
     await listener.handle(NEW, echo)
     dialer.services.identify.identify = async () => new Promise(() => {})
-    known = follow(dialer)
+    known = followProtocols(dialer)
     const connection = await dialer.dial(addressOf(listener))
 
     expect(known.firstChoice(connection, [ECHO])).toBeUndefined()
@@ -162,37 +150,5 @@ describe('what a peer can make a node hold', () => {
     expect(spoken.has('/2999')).toBe(true)
     expect(spoken.hasRefused('/refused/2999')).toBe(true)
     expect(spoken.hasRefused('/refused/0')).toBe(false)
-  })
-})
-
-describe.each(TRANSPORTS)('a connection over %s that the peer closes while it is upgraded', transport => {
-  it('is announced after its end, and nothing is held for it', async () => {
-    const opened: Connection[] = []
-    // a connection gater that takes longer to decide than the connection lasts
-    const denyOutboundUpgradedConnection = async (_: unknown, maConn: any): Promise<boolean> => {
-      if (maConn.status === 'open') {
-        await closed(maConn)
-      }
-
-      return false
-    }
-    listener = await createStockNode(transport, { connectionGater: { denyInboundUpgradedConnection: async () => true } })
-    dialer = await createOpenerNode({ intercept: true }, { connectionGater: { denyOutboundUpgradedConnection } })
-    dialer.addEventListener('connection:open', evt => { opened.push(evt.detail) })
-    known = follow(dialer)
-
-    for (let i = 0; i < 3; i++) {
-      await expect(dialer.services.streamOpener.newStream(listener.getMultiaddrs(), ECHO)).rejects.toThrow()
-    }
-
-    for (const connection of opened) {
-      expect(connection.status).not.toBe('open')
-      // libp2p's own
-      expect((connection as Connection & { muxer: StreamMuxer & { listenerCount(type: string): number } }).muxer.listenerCount('stream')).toBe(1)
-    }
-
-    expect(opened).toHaveLength(3)
-    expect(known.size).toBe(0)
-    expect(queryObjects(SpokenProtocols, { format: 'count' })).toBe(0)
   })
 })

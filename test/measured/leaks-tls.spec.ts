@@ -57,7 +57,7 @@ describe('many connections', () => {
         expect(process.getActiveResourcesInfo().filter(name => name === 'TCPSocketWrap')).toEqual([])
         // libp2p may hold the last of them
         expect(Math.max(...count())).toBeLessThan(3)
-      }, { timeout: 20_000, interval: 500 })
+      }, { timeout: 20_000, interval: 1_000 })
     } finally {
       await stopNodes(dialer, listener)
     }

@@ -1,28 +1,26 @@
-import { queryObjects, setFlagsFromString } from 'node:v8'
+import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { pEvent } from 'p-event'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { Echo } from '../../src/negotiation/echo.ts'
 import { HeldWrites } from '../../src/negotiation/held-writes.ts'
-
-import { KnownProtocols } from '../../src/negotiation/known-protocols.ts'
 import { OptimisticNegotiation } from '../../src/negotiation/optimistic-negotiation.ts'
 import { Limit } from '../../src/limits/limit.ts'
 import { PeerLimits } from '../../src/limits/peer-limits.ts'
 import { Permit } from '../../src/limits/permit.ts'
 import { Queue } from '../../src/limits/queue.ts'
-import { Selection } from '../../src/negotiation/selection.ts'
 import { SpokenProtocols } from '../../src/negotiation/spoken-protocols.ts'
+import { countObjects } from '../support/count-objects.ts'
+import { followProtocols } from '../support/follow-protocols.ts'
 import { forkListener } from '../support/fork-listener.ts'
 import { connectIdentified, createOpenerNode, createStockNode, SOCKET_TRANSPORTS, stopNodes, TRANSPORTS } from '../support/nodes.ts'
 import { handleRaw } from '../support/raw-listener.ts'
 import { rounds } from '../support/rounds.ts'
 import { bytes, closed, ECHO, echo, exchange, replacedMethods } from '../support/streams.ts'
-import { DIAL_TRANSPORTS, untilRemembered } from '../support/upgrades.ts'
 import type { StreamOpenerComponents } from '../../src/index.ts'
 import type { ForkedListener } from '../support/fork-listener.ts'
 import type { OpenerServices, TransportName } from '../support/nodes.ts'
-import type { Connection, ConnectionEncrypter, Libp2p, Startable, Stream } from '@libp2p/interface'
+import type { Connection, Libp2p, Startable, Stream } from '@libp2p/interface'
 
 const OPENS = rounds(20_000)
 const CONNECTS = rounds(1_000, 50)
@@ -110,18 +108,16 @@ describe.each(SOCKET_TRANSPORTS)('over %s, to a listener in another process', tr
 
   it(`${CONNECTS} connects and disconnects leave nothing behind`, async () => {
     const node = dialer = await createOpenerNode()
-    const { events, peerStore, logger } = (node as unknown as { components: StreamOpenerComponents }).components
+    const { events } = (node as unknown as { components: StreamOpenerComponents }).components
     const listeners = (): number[] => ['connection:open', 'connection:close', 'peer:identify'].map(type => (events as any).listenerCount(type))
 
-    // sees what the service's own sees
-    const known = new KnownProtocols({ events, peerStore }, logger.forComponent('test'))
-    known.start()
+    const known = followProtocols(node)
     const before = listeners()
 
     // one that is there is found
     const [first] = await Promise.all([node.dial(forked.addr), pEvent(node as any, 'peer:identify')])
     const unused = await node.services.streamOpener.newStreamOn(first, ECHO)
-    expect(queryObjects(OptimisticNegotiation, { format: 'count' })).toBe(1)
+    expect(countObjects(OptimisticNegotiation)).toBe(1)
     unused.abort(new Error('Not needed'))
     await node.hangUp(first.remotePeer)
 
@@ -135,85 +131,11 @@ describe.each(SOCKET_TRANSPORTS)('over %s, to a listener in another process', tr
 
     // libp2p itself keeps connections and streams for some seconds, in timers, so
     // the heap as a whole says nothing
-    for (const ours of [OptimisticNegotiation, HeldWrites, Echo, PeerLimits, Permit, Queue, Limit, SpokenProtocols]) {
-      expect(queryObjects(ours, { format: 'count' })).toBe(0)
-    }
+    expect(countObjects(OptimisticNegotiation, HeldWrites, Echo, PeerLimits, Permit, Queue, Limit, SpokenProtocols)).toBe(0)
 
     expect(listeners()).toEqual(before)
     expect(node.getConnections()).toHaveLength(0)
     known.stop()
-  })
-})
-
-describe.each(DIAL_TRANSPORTS)('over %s, to a listener in another process', transport => {
-  it(`${CONNECTS} reconnects that do not wait for the encrypter, and as many dials that are given up, leave nothing behind`, async () => {
-    const forked = await forkListener(transport)
-    const node = dialer = await createOpenerNode({ resume: true })
-    const { upgrader } = (node as unknown as { components: StreamOpenerComponents }).components
-    const counts: number[] = []
-    const first = await node.dial(forked.addr)
-    await untilRemembered(node, first.remotePeer, '/noise')
-    await node.hangUp(first.remotePeer)
-
-    // one that is there is found
-    const found = vi.spyOn([...upgrader.getConnectionEncrypters().values()][0] as ConnectionEncrypter, 'secureOutbound').mockImplementationOnce(async () => {
-      counts.push(queryObjects(OptimisticNegotiation, { format: 'count' }))
-
-      throw new Error('Enough')
-    })
-    await expect(node.dial(forked.addr)).rejects.toThrow('Enough')
-    expect(counts).toEqual([1])
-    found.mockRestore()
-
-    for (let i = 0; i < CONNECTS; i++) {
-      const connection = await node.dial(forked.addr)
-      await node.hangUp(connection.remotePeer)
-
-      const controller = new AbortController()
-      const dialing = node.dial(forked.addr, { signal: controller.signal }).catch(() => {})
-      setTimeout(() => { controller.abort() }, i % 8)
-      await dialing
-      await node.hangUp(connection.remotePeer)
-    }
-
-    // WebSockets of dials that were given up go when the listener has had enough. Each look
-    // is one at the whole heap.
-    await vi.waitFor(() => {
-      for (const ours of [OptimisticNegotiation, HeldWrites, Echo, Selection]) {
-        expect(queryObjects(ours, { format: 'count' })).toBe(0)
-      }
-    }, { timeout: 30_000, interval: 250 })
-    expect(node.getConnections()).toEqual([])
-    await forked.stop()
-  })
-})
-
-describe.each(TRANSPORTS)('over %s', transport => {
-  it('a connection that is lost while a stream is created, however soon, leaves nothing behind', async () => {
-    const node = dialer = await createOpenerNode()
-    const peer = listener = await createStockNode(transport)
-    await peer.handle(ECHO, echo)
-
-    for (let microtasks = 0; microtasks < 20; microtasks++) {
-      const connection = await connectIdentified(node, peer)
-      const opening = node.services.streamOpener.newStreamOn(connection, ECHO, { negotiationTimeout: 200 }).then(() => 'opened', (err: Error) => err.name)
-
-      // yamux of stock ends the process otherwise, see test/interop/upstream
-      await Promise.resolve()
-      await Promise.resolve()
-
-      for (let i = 0; i < microtasks; i++) {
-        await Promise.resolve()
-      }
-
-      connection.abort(new Error('Gone'))
-      expect(await opening).toBeOneOf(['opened', 'ConnectionClosedError', 'Error'])
-    }
-
-    // each look is one at the whole heap
-    await vi.waitFor(() => {
-      expect(queryObjects(OptimisticNegotiation, { format: 'count' })).toBe(0)
-    }, { timeout: 10_000, interval: 250 })
   })
 })
 
