@@ -26,6 +26,8 @@ const ALL = {
   // they end what hangs, how long something takes is not tested
   testTimeout: 300_000,
   hookTimeout: 300_000,
+  // the logger asks for each stream whether it may use them
+  env: { DEBUG_COLORS: 'no' },
   setupFiles: 'test/support/equal-bytes.ts'
 }
 
@@ -64,7 +66,7 @@ export default defineConfig({
       // memory, promises, or time that many others would take away
       test: {
         ...ALL,
-        ...together(2, 1),
+        ...together(3, 1),
         name: 'measured',
         include: MEASURED,
         provide: { isSoak: false }

@@ -10,7 +10,7 @@ import { DIAL_TRANSPORTS, dialAndLook, encrypted, encryptedLate, meet } from './
 import type { NodeInit, OpenerServices } from './support/nodes.ts'
 import type { Libp2p } from '@libp2p/interface'
 
-const RECONNECTS = rounds(10_000, 25)
+const RECONNECTS = rounds(10_000, 50)
 const ABORTS = rounds(2_000)
 
 /**
