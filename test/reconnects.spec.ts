@@ -129,7 +129,8 @@ describe.each(DIAL_TRANSPORTS)('with resume over %s', transport => {
     expect(ends.aborted).toBeGreaterThan(ABORTS / 50)
     expect(dialer.getConnections()).toEqual([])
 
-    expect((await dialAndLook(dialer, listener, raw)).optimistic).toEqual([true])
+    // one that was given up may come in as late as this
+    expect(new Set((await dialAndLook(dialer, listener, raw)).optimistic)).toEqual(new Set([true]))
     await dialer.hangUp(listener.peerId)
     await expect.poll(() => listener.getConnections(), { timeout: 20_000 }).toEqual([])
   })
