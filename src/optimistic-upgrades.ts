@@ -204,7 +204,7 @@ export class OptimisticUpgrades {
 
     const selection = this.#select(maConn, encrypter, {
       patience: FIRST_MESSAGE_PATIENCE,
-      timeout: this.#settings.negotiationTimeout ?? FIRST_FLIGHT_TIMEOUT,
+      timeout: Math.min(this.#settings.negotiationTimeout ?? Infinity, FIRST_FLIGHT_TIMEOUT),
       onDone
     })
     this.#attempts.set(maConn, attempt)

@@ -60,11 +60,11 @@ class Misled {
     this.#protocol = protocol
   }
 
-  static async meet (transport: DialTransport, name: EncrypterName): Promise<Misled> {
+  static async meet (transport: DialTransport, name: EncrypterName, negotiationTimeout = 1_000): Promise<Misled> {
     const registry = new Registry()
     const listener = await createStockNode(transport, encrypted(name))
     await listener.handle(ECHO, echo)
-    const dialer = await createOpenerNode({ resume: true, negotiationTimeout: 1_000 }, {
+    const dialer = await createOpenerNode({ resume: true, negotiationTimeout }, {
       ...encrypted(name),
       metrics: prometheusMetrics({ registry, collectDefaultMetrics: false })
     })
@@ -178,9 +178,16 @@ describe.each(DIAL_TRANSPORTS.flatMap((transport, i) => ENCRYPTER_NAMES.map((nam
     }
   })
 
-  // each waits for a second, so they wait together
-  it.concurrent.each([0, 1, 20, 27])('that is silent after %i bytes is dialled once more', async length => {
-    const misled = await Misled.meet(transport, name)
+  // each waits for a second or more, so they wait together
+  it.concurrent.each([
+    { length: 0, timeout: 1_000 },
+    { length: 1, timeout: 1_000 },
+    { length: 20, timeout: 1_000 },
+    { length: 27, timeout: 1_000 },
+    // longer than libp2p dials an address
+    { length: 0, timeout: 10_000 }
+  ])('that is silent after $length bytes is dialled once more, in time where a negotiation may take $timeout ms', async ({ length, timeout }) => {
+    const misled = await Misled.meet(transport, name, timeout)
 
     try {
       await misled.dial(async maConn => {
