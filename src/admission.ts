@@ -19,11 +19,11 @@ import type { Permit } from './limits/permit.ts'
 import type { Connection, Logger, PeerId } from '@libp2p/interface'
 import type { Registrar } from '@libp2p/interface-internal'
 
-export interface AdmissionComponents {
+interface AdmissionComponents {
   registrar: Registrar
 }
 
-export interface AdmissionInit {
+interface AdmissionInit {
   known: KnownProtocols
   metrics: Metrics
   log: Logger
@@ -48,7 +48,7 @@ export interface Request {
   order: number
 }
 
-export interface Applicant extends Request {
+interface Applicant extends Request {
   connection: Connection
 
   /**
@@ -133,20 +133,21 @@ export class Admission {
 
   #needsOf ({ connection, settings, findTrusted }: Applicant, streams: StreamNeed[], mayWait: boolean): Needs {
     const trusted = findTrusted()
-    const limits: Need[] = streams.filter(({ key }) => trusted == null || key === trusted)
+    const own = streams.filter(({ key }) => trusted == null || key === trusted)
 
-    // only its stream counts, and there is room for it unless libp2p would refuse one
-    // more. It counts those that somebody else has opened as well, and those that are
-    // about to be opened will be there by then.
+    // who may not wait is only limited as libp2p would: it counts the streams that somebody
+    // else has opened as well, and those that are about to be opened will be there by then
+    const limits: Need[] = mayWait ? own : own.map(({ key, max }) => ({ key, max: countOutbound(connection, key) < max ? max : 0 }))
+
+    if (trusted == null) {
+      limits.push({ key: HANDSHAKE, max: mayWait ? settings.maxNegotiationsPerPeer : Infinity, option: 'maxNegotiationsPerPeer' })
+    }
+
     if (!mayWait) {
-      return { limits: limits.map(({ key, max }) => ({ key, max: countOutbound(connection, key) < max ? max : 0 })), trusted }
+      return { limits, trusted }
     }
 
     const streamsLeft = this.#muxerRoom.streamsLeft(connection)
-
-    if (trusted == null) {
-      limits.push({ key: HANDSHAKE, max: settings.maxNegotiationsPerPeer, option: 'maxNegotiationsPerPeer' })
-    }
 
     if (this.#known.isSilent(connection)) {
       limits.push({ key: EARLY, max: MAX_EARLY_STREAMS })

@@ -39,7 +39,7 @@ interface OpeningOnMuxer extends Opening {
   muxer: StreamMuxer
 }
 
-export interface ConnectionOpenerInit {
+interface ConnectionOpenerInit {
   known: KnownProtocols
   negotiations: Negotiations
   admission: Admission
@@ -83,9 +83,7 @@ export class ConnectionOpener {
   async open (connection: Connection, request: Request): Promise<Stream> {
     const { protocols, options, settings } = request
 
-    if (this.#isClosing(connection)) {
-      throw new ConnectionClosedError(`Connection ${connection.id} is being closed`)
-    }
+    this.#throwIfClosing(connection)
 
     const remembered = settings.resume ? await this.#findRemembered(connection) : undefined
 
@@ -103,9 +101,12 @@ export class ConnectionOpener {
       connection,
       findTrusted: () => muxer == null ? undefined : this.#findTrusted(connection, request, remembered)
     }))
-    const { isOverLimit, needs: { trusted } } = permit
+    const { isOverLimit, trusted } = permit
 
     try {
+      // it may have waited
+      this.#throwIfClosing(connection)
+
       if (muxer == null || isOverLimit) {
         return await this.#openFull({ ...request, connection, permit }, protocols)
       }
@@ -125,6 +126,15 @@ export class ConnectionOpener {
     }
 
     return this.open(connection, request)
+  }
+
+  /**
+   * What is opened now would not be waited for
+   */
+  #throwIfClosing (connection: Connection): void {
+    if (this.#isClosing(connection)) {
+      throw new ConnectionClosedError(`Connection ${connection.id} is being closed`)
+    }
   }
 
   /**

@@ -9,7 +9,7 @@ import { bytes, closed, ECHO, echo, exchange } from './support/streams.ts'
 import type { StreamOpenerInit } from '../src/index.ts'
 import type { ForkedListener } from './support/fork-listener.ts'
 import type { OpenerServices } from './support/nodes.ts'
-import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface'
+import type { Connection, Libp2p, PeerId, Stream, StreamMuxer } from '@libp2p/interface'
 import type { Registrar } from '@libp2p/interface-internal'
 
 const SILENT = '/silent/1.0.0'
@@ -176,6 +176,26 @@ describe.each(SOCKET_TRANSPORTS)('a peer over %s that never answers', transport 
     const stream = await open()
     expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
   })
+})
+
+it('a handshake counts, though the call was not to wait', async () => {
+  const connection = await connect('tcp', { maxNegotiationsPerPeer: 3 })
+  const protocols = Array.from({ length: 4 }, (_, i) => `/silent/${i}`)
+  await Promise.all(protocols.map(handleUnnamed))
+  await dialer.services.identify.identify(connection)
+  const controller = new AbortController()
+  const { signal } = controller
+  const calls = protocols.map(async protocol => open(protocol, { queue: false, signal }))
+  await turn()
+  expect(status()).toStrictEqual({ open: 4, negotiating: 4, queued: 0 })
+
+  calls.push(open('/silent/4', { signal }))
+  await turn()
+  expect(status()).toStrictEqual({ open: 4, negotiating: 4, queued: 1 })
+
+  controller.abort()
+  expect((await Promise.allSettled(calls)).map(nameOf)).toEqual(calls.map(() => 'AbortError'))
+  expect(status()).toStrictEqual(NOTHING)
 })
 
 describe.each(SOCKET_TRANSPORTS)('the limit of streams over %s', transport => {
@@ -445,6 +465,33 @@ describe.each(SOCKET_TRANSPORTS)('a call that waits over %s', transport => {
     expect(await exchange(await last, bytes('hello'))).toEqual(bytes('hello'))
     expect(count()).toBe(200)
     expect(status()).toStrictEqual(NOTHING)
+  })
+
+  it('opens nothing on a connection that somebody has begun to close', async () => {
+    const connection = await connect(transport, { maxStreamsPerProtocol: 1 })
+    const { first, settled } = await fillQueue(1)
+    const unconfirmed = await dialer.services.streamOpener.newStreamOn(connection, SILENT)
+    unconfirmed.send(bytes('hello'))
+    const opened = new Set(connection.streams)
+    const created: string[] = []
+    const { muxer } = connection as unknown as { muxer: StreamMuxer }
+    const createStream = muxer.createStream.bind(muxer)
+    muxer.createStream = async options => {
+      created.push('one more')
+
+      return createStream(options)
+    }
+
+    const closing = connection.close()
+    expect(connection.status).toBe('open')
+    first.abort(new Error('Makes room'))
+
+    // a connection that is not being closed is dialled instead
+    const [result] = await Promise.all(settled)
+    expect(nameOf(result as PromiseSettledResult<Stream>)).toBe('fulfilled')
+    expect(opened).not.toContain((result as PromiseFulfilledResult<Stream>).value)
+    expect(created).toEqual([])
+    await closing
   })
 
   it('is served by another connection when its own is closed', async () => {
