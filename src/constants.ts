@@ -190,15 +190,10 @@ export const DIALS_PER_HOST_INTERVAL = 1_100
 export const REFUSED_DIAL_BACKOFF = [250, 500, 1_000]
 
 /**
- * How long the end of a bulk session may take to be graceful, in ms - what libp2p
- * gives a connection
- */
-export const SESSION_CLOSE_TIMEOUT = 1_000
-
-/**
- * How long the end of a connection may take to be graceful, in ms - what libp2p gives it
+ * How long the end of a connection, or of a bulk session, may take to be graceful, in ms:
+ * what libp2p gives a connection by default
  *
- * @see https://github.com/libp2p/js-libp2p/blob/main/packages/libp2p/src/connection.ts (CLOSE_TIMEOUT)
+ * @see https://github.com/libp2p/js-libp2p/blob/main/packages/libp2p/src/connection-manager/constants.defaults.ts (CONNECTION_CLOSE_TIMEOUT)
  */
 export const CONNECTION_CLOSE_TIMEOUT = 1_000
 

@@ -5,32 +5,26 @@
  * the handler before the first write, and `connection.close()` sends what is left. A
  * listener that gets handshake, data, FIN and the muxer's GoAway in one go cannot write
  * its echo any more, and never calls the handler. So whoever closes a connection waits
- * for the echoes of all streams that were handed out early, as long as libp2p itself
+ * for the echoes of all streams that were handed out early, as long as libp2p by default
  * gives the end of a connection. `hangUp`, and libp2p when it stops, end up here, too.
  */
 import { setMaxListeners } from '@libp2p/interface'
 import { raceSignal } from 'race-signal'
 import { CONNECTION_CLOSE_TIMEOUT } from './constants.ts'
 import { override } from './util/override.ts'
+import type { Negotiations } from './negotiation/negotiations.ts'
 import type { Override } from './util/override.ts'
 import type { AbortOptions, Connection } from '@libp2p/interface'
 
 type Close = Pick<Connection, 'close'>
 
-/**
- * Something that streams of a connection may still have to send
- */
-export interface Sending {
-  untilSent(connection: Connection): Promise<void> | undefined
-}
-
 export class GracefulClose {
-  readonly #sending: Sending
+  readonly #negotiations: Negotiations
   readonly #overrides = new Map<Connection, Override<Close>>()
   readonly #closing = new Set<Connection>()
 
-  constructor (sending: Sending) {
-    this.#sending = sending
+  constructor (negotiations: Negotiations) {
+    this.#negotiations = negotiations
   }
 
   add (connection: Connection): void {
@@ -72,7 +66,7 @@ export class GracefulClose {
    * it does not close, however silent the peer is
    */
   async #wait (connection: Connection, { signal }: AbortOptions = {}): Promise<void> {
-    const sent = this.#sending.untilSent(connection)
+    const sent = this.#negotiations.untilSent(connection)
 
     if (sent == null) {
       return

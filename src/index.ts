@@ -49,8 +49,8 @@
  *   Whoever begins to read after that, or later, still sees the data, the end, or the
  *   error.
  * - The last message arrives. Whoever closes the connection or stops the node waits for
- *   the confirmation of streams that were written to or closed, for as long as libp2p
- *   gives a connection to close.
+ *   the confirmation of streams that were written to or closed, for a second at most, or
+ *   until the signal of `close()` aborts.
  * - Not a byte of the handshake is ever read, and none behind it is lost, however it is
  *   cut up.
  * - A listener that speaks first gets the handshake by itself, in the next turn of the

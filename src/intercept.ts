@@ -7,11 +7,11 @@ import { override } from './util/override.ts'
 import type { Override } from './util/override.ts'
 import type { Connection, Logger, NewStreamOptions, Stream } from '@libp2p/interface'
 
-export type OpenIntercepted = (connection: Connection, protocols: string[], options?: NewStreamOptions) => Promise<Stream>
+type OpenIntercepted = (connection: Connection, protocols: string[], options?: NewStreamOptions) => Promise<Stream>
 
 type NewStream = Pick<Connection, 'newStream'>
 
-export type Matcher = (protocol: string) => boolean
+type Matcher = (protocol: string) => boolean
 
 const QUEUE_ERRORS = ['QueueFullError', 'QueueTimeoutError']
 

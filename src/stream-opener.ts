@@ -14,7 +14,7 @@ import { Negotiations } from './negotiation/negotiations.ts'
 import { readCallOptions, readProtocols } from './options.ts'
 import { OptionalParts } from './optional-parts.ts'
 import { isBeforeFirstByte } from './outbound-stream.ts'
-import { toError } from './util/to-error.ts'
+import { toError, withErrors } from './util/to-error.ts'
 import { transportOf } from './transport-of.ts'
 import type { Request } from './admission.ts'
 import type { BulkOpener } from './bulk/bulk-opener.ts'
@@ -225,7 +225,9 @@ export class StreamOpener implements BulkStreams, Startable {
 
     await untilDialsAreForgotten()
 
-    return this.#openOn(this.#findConnection(connection.remotePeer, connection) ?? await this.#dial(peer, { ...options, force: true }), request)
+    const other = options.force === true ? undefined : this.#findConnection(connection.remotePeer, connection)
+
+    return withErrors(this.#openOn(other ?? await this.#dial(peer, { ...options, force: true }), request))
   }
 
   /**
@@ -284,13 +286,7 @@ export class StreamOpener implements BulkStreams, Startable {
   }
 
   async newStreamOn (connection: Connection, protocols: string | string[], options: OpenStreamOnOptions = {}): Promise<Stream> {
-    const request = this.#read(protocols, options)
-
-    try {
-      return await this.#openOn(connection, request)
-    } catch (reason) {
-      throw toError(reason)
-    }
+    return withErrors(this.#openOn(connection, this.#read(protocols, options)))
   }
 
   #read (protocols: string | string[], options: OpenStreamOnOptions): Request {

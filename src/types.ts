@@ -65,7 +65,8 @@ export interface NegotiationOptions {
    * stream that has been handed out by then is aborted with a `TimeoutError`.
    *
    * As in libp2p itself, it does not apply to a full negotiation that was given
-   * a `signal`.
+   * a `signal`. A peer that is dialled with `resume` has 2,500 ms at most to answer the
+   * first handshake, so that there is time to dial it again.
    *
    * @default 10_000, or as long as the `signal` of the call lasts
    */
@@ -109,7 +110,8 @@ export interface NegotiationOptions {
 export interface QueueOptions {
   /**
    * What happens to a call while its peer's limits have no room for it: it waits,
-   * or it is rejected with a `TooManyOutboundProtocolStreamsError`, as libp2p does
+   * or it is rejected with a `TooManyOutboundProtocolStreamsError`, as libp2p does.
+   * libp2p limits streams only, so then it does not wait for handshakes either.
    *
    * @default true
    */
@@ -331,7 +333,8 @@ export interface PeerStatus {
   peerId: PeerId
 
   /**
-   * Streams that this service has opened, or is opening
+   * Streams that this service has opened, or is opening. A call for several protocols
+   * counts for each of them until one is selected.
    */
   open: number
 

@@ -218,6 +218,40 @@ describe.each(TRANSPORTS)('a connection over %s that dies between choice and ope
     expect(dialer.getConnections(listener.peerId).map(({ id }) => id)).toEqual([living.id])
   })
 
+  it('is replaced by a new one where a new one was asked for', async () => {
+    dialer = await createOpenerNode()
+    listener = await createStockNode(transport)
+    await listener.handle(ECHO, echo)
+    const first = await connectIdentified(dialer, listener)
+    dialer.addEventListener('connection:open', evt => { dieOnCreate(evt.detail) }, { once: true })
+
+    const stream = await dialer.services.streamOpener.newStream(addressOf(listener), ECHO, { force: true })
+    expect(first.streams).not.toContain(stream)
+    expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
+  })
+
+  it('rejects with an Error if the signal aborts with something else while it is replaced', async () => {
+    dialer = await createOpenerNode({ maxStreamsPerProtocol: 1 })
+    listener = await createStockNode(transport)
+    await listener.handle(ECHO, echo)
+    const first = await connectIdentified(dialer, listener)
+    const only = await dialer.services.streamOpener.newStreamOn(first, ECHO)
+    const done = identified(dialer, listener)
+    const second = await dialer.dial(addressOf(listener), { force: true })
+    await done
+    dieOnCreate(second)
+
+    const controller = new AbortController()
+    const onProgress = ({ type }: { type: string }): void => {
+      if (type === 'stream-opener:queued') {
+        controller.abort('bye')
+      }
+    }
+    // it waits for the first connection, which has no room
+    await expect(dialer.services.streamOpener.newStream(listener.peerId, ECHO, { signal: controller.signal, onProgress })).rejects.toThrow(expect.objectContaining({ name: 'AbortError', message: 'bye', cause: 'bye' }))
+    only.abort(new Error('Not needed'))
+  })
+
   it('is given up after the second one died as well', async () => {
     dialer = await createOpenerNode()
     listener = await createStockNode(transport)

@@ -485,8 +485,8 @@ describe('the limits of a peer', () => {
     trusted = '/b'
     first.release()
     trusted = '/c'
-    expect(first.needs.trusted).toBe('/a')
-    expect((await second).needs.trusted).toBe('/b')
+    expect(first.trusted).toBe('/a')
+    expect((await second).trusted).toBe('/b')
   })
 
   it('take a call out of the queue at once, or what it got back, when who is told that it waits throws', async () => {

@@ -126,7 +126,7 @@ export class PeerLimits {
     const limits = needs.limits.map(({ key }) => this.#limit(connection, key))
     limits.forEach(limit => { limit.take() })
 
-    return new Permit(needs, isOverLimit, limits, this.#giveBack)
+    return new Permit(needs.trusted, isOverLimit, limits, this.#giveBack)
   }
 
   readonly #giveBack = (limit: Limit): void => {

@@ -1,14 +1,14 @@
 import { EARLY, HANDSHAKE } from './limit.ts'
-import type { Key, Limit, Needs } from './limit.ts'
+import type { Key, Limit } from './limit.ts'
 
 /**
  * What a call was given, and how to give each of it back
  */
 export class Permit {
   /**
-   * What it was given for
+   * The protocol that needs no handshake, if there is one
    */
-  readonly needs: Needs
+  readonly trusted?: string
 
   /**
    * There was no room for the call, which was not to wait
@@ -18,8 +18,8 @@ export class Permit {
   #limits: Limit[]
   readonly #giveBack: (limit: Limit) => void
 
-  constructor (needs: Needs, isOverLimit: boolean, limits: Limit[], giveBack: (limit: Limit) => void) {
-    this.needs = needs
+  constructor (trusted: string | undefined, isOverLimit: boolean, limits: Limit[], giveBack: (limit: Limit) => void) {
+    this.trusted = trusted
     this.isOverLimit = isOverLimit
     this.#limits = limits
     this.#giveBack = giveBack
@@ -51,10 +51,12 @@ export class Permit {
    * Returns a function that gives these back, once
    */
   #part (isPart: (key: Key) => boolean): () => void {
+    // a stream is not to keep more than it has to give back
+    const giveBack = this.#giveBack
     const part = this.#limits.filter(({ key }) => isPart(key))
 
     this.#limits = this.#limits.filter(({ key }) => !isPart(key))
 
-    return () => { part.splice(0).forEach(this.#giveBack) }
+    return () => { part.splice(0).forEach(giveBack) }
   }
 }

@@ -37,7 +37,5 @@ export function nextTurn (fn: () => void): () => void {
     return () => { clearImmediate(id) }
   }
 
-  const id = setTimeout(fn, 0)
-
-  return () => { clearTimeout(id) }
+  return later(fn, 0)
 }

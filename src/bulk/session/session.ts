@@ -4,7 +4,7 @@
  */
 import { AbortError, ConnectionClosedError, setMaxListeners } from '@libp2p/interface'
 import delay from 'delay'
-import { REFUSED_DIAL_BACKOFF, SESSION_CLOSE_TIMEOUT } from '../../constants.ts'
+import { CONNECTION_CLOSE_TIMEOUT, REFUSED_DIAL_BACKOFF } from '../../constants.ts'
 import { TransportUnavailableError } from '../../errors.ts'
 import { untilNextTurn } from '../../util/next-turn.ts'
 import { checkOptions, readCallOptions } from '../../options.ts'
@@ -212,7 +212,7 @@ export class Session implements BulkSession {
         await untilNextTurn()
 
         return this.#pool.release(connections, signal)
-      }, options.signal == null ? { ms: SESSION_CLOSE_TIMEOUT } : undefined)
+      }, options.signal == null ? { ms: CONNECTION_CLOSE_TIMEOUT } : undefined)
     } finally {
       this.#init.onClosed(this)
     }
