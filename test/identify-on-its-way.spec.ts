@@ -10,6 +10,7 @@ import type { Relay } from './support/relay.ts'
 import type { Libp2p, Stream, StreamMuxer } from '@libp2p/interface'
 
 const IDENTIFY = '/ipfs/id/1.0.0'
+const SINK = '/sink/1.0.0'
 
 let dialer: Libp2p<OpenerServices>
 let listener: Libp2p
@@ -66,6 +67,35 @@ describe.each(SOCKET_TRANSPORTS)('before identify, through a relay over %s', tra
 
     relay.release()
     expect(await exchange(stream, bytes('hello'))).toEqual(bytes('hello'))
+  })
+
+  it('lets a connection close when the echo has come and what was held is sent, though nobody answers it', async () => {
+    dialer = await createPatientNode()
+    listener = await createStockNode(transport)
+    const opened = Promise.withResolvers<void>()
+    const received = Promise.withResolvers<Uint8Array>()
+
+    await listener.handle(SINK, stream => {
+      opened.resolve()
+      stream.addEventListener('message', ({ data }) => { received.resolve(data.subarray()) })
+    })
+
+    relay = await createRelay(addressOf(listener))
+    const connection = await dialer.dial(relay.addr)
+    relay.hold()
+
+    const opening = dialer.services.streamOpener.newStream(listener.peerId, SINK)
+    await opened.promise
+    announce([SINK])
+    const stream = await opening
+    stream.send(bytes('hello'))
+
+    const signal = AbortSignal.timeout(10_000)
+    const closing = connection.close({ signal })
+    relay.release()
+    await closing
+    expect(signal.aborted).toBe(false)
+    expect(await received.promise).toEqual(bytes('hello'))
   })
 
   it('returns when identify has named the protocol while the stream was being created', async () => {

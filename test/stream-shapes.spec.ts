@@ -6,11 +6,16 @@ import { addressOf, connectIdentified, createOpenerNode, createStockNode, identi
 import { rounds } from './support/rounds.ts'
 import { bytes, closed, ECHO, echo, exchange, pattern, readAll, replacedMethods, sendAll } from './support/streams.ts'
 import type { OpenerServices } from './support/nodes.ts'
-import type { Libp2p, Stream, StreamMessageEvent } from '@libp2p/interface'
+import type { Connection, Libp2p, Stream, StreamMessageEvent } from '@libp2p/interface'
 
 const SPEAK_FIRST = '/speak-first/1.0.0'
 const COLLECT = '/collect/1.0.0'
 const SOURCE = '/source/1.0.0'
+
+/**
+ * What a muxer calls when it is full, and when it is not any more
+ */
+type Drainable = Stream & { onMuxerNeedsDrain(): void, onMuxerDrain(): void }
 
 /**
  * A QUIC listener does not give back the room of each stream that was aborted after its
@@ -222,6 +227,21 @@ describe.each(TRANSPORTS)('an optimistic stream over %s', transport => {
       const [answer] = await Promise.all([readAll(stream), stream.close()])
       expect(Buffer.compare(answer, data)).toBe(0)
     }
+  })
+
+  it.each([false, true])('sends the handshake when the muxer can take more, whatever is held behind it, and closed at once: %s', async isClosed => {
+    const stream = await dialer.services.streamOpener.newStreamOn(dialer.getConnections()[0] as Connection, ECHO, { earlyWrites: 'first' }) as Drainable
+    const answer = readAll(stream)
+
+    stream.onMuxerNeedsDrain()
+    stream.send(bytes('hello'))
+    stream.send(bytes('again'))
+    const closing = isClosed ? stream.close() : undefined
+    expect(stream.writableNeedsDrain).toBe(true)
+    stream.onMuxerDrain()
+
+    await (closing ?? stream.close())
+    expect(await answer).toEqual(bytes('helloagain'))
   })
 
   it('takes writes in a tight loop with and without waiting for it to drain', async () => {

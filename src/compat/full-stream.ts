@@ -16,10 +16,9 @@
  * Until: streams can be corked, or what ends muxed-stream.ts.
  */
 import { override } from '../util/override.ts'
+import type { HookableStream } from './muxed-stream.ts'
 import type { Override } from '../util/override.ts'
-import type { MessageStream, Stream } from '@libp2p/interface'
-
-type FillableStream = MessageStream & Pick<Stream, 'writeStatus'>
+import type { MessageStream } from '@libp2p/interface'
 
 type Events = Pick<MessageStream, 'safeDispatchEvent'>
 
@@ -27,23 +26,26 @@ type Events = Pick<MessageStream, 'safeDispatchEvent'>
  * A stream that seems full to its user, whatever its muxer can take
  */
 export class FullStream {
+  #isFull = true
+  #hasEnded = false
+
   /**
    * Whether the muxer cannot take more either
    */
   #muxerNeedsDrain: boolean
-  readonly #stream: FillableStream
+  readonly #stream: HookableStream
   readonly #events: Override<Events>
 
   /**
    * `held` are the bytes that wait apart from those of the muxer
    */
-  constructor (stream: FillableStream, held: () => number) {
-    const { writeBufferLength } = stream
+  constructor (stream: HookableStream, held: () => number) {
+    const prototype = Object.getPrototypeOf(stream) as object
 
     this.#stream = stream
     this.#muxerNeedsDrain = stream.writableNeedsDrain
     stream.writableNeedsDrain = true
-    Object.defineProperty(stream, 'writeBufferLength', { configurable: true, get: () => held() + (this.#muxerNeedsDrain ? writeBufferLength : 0) })
+    Object.defineProperty(stream, 'writeBufferLength', { configurable: true, get: () => held() + Reflect.get(prototype, 'writeBufferLength', stream) })
 
     this.#events = override<Events>(stream, {
       safeDispatchEvent: (type, detail) => {
@@ -51,8 +53,9 @@ export class FullStream {
           return this.#events.original.safeDispatchEvent.call(stream, type, detail)
         }
 
-        // the muxer can take more, but what is held stays held
-        this.#muxerNeedsDrain = false
+        // what is held stays held, but what was sent before it, as the handshake, goes on.
+        // As with stock not at once: it may be the muxer that is sending it.
+        queueMicrotask(() => { this.#sendRest() })
 
         return true
       }
@@ -63,6 +66,7 @@ export class FullStream {
    * It does not take more, and seems to have ended
    */
   end (): void {
+    this.#hasEnded = true
     this.#stream.writeStatus = 'closed'
   }
 
@@ -72,12 +76,41 @@ export class FullStream {
   restore (): void {
     const stream = this.#stream
 
+    this.#isFull = false
     this.#events.restore()
-    delete (stream as Partial<FillableStream>).writeBufferLength
+    delete (stream as Partial<HookableStream>).writeBufferLength
 
     if (stream.status === 'open') {
       stream.writableNeedsDrain = this.#muxerNeedsDrain
       stream.writeStatus = 'writable'
+    }
+  }
+
+  /**
+   * The muxer can take more of what it was given
+   */
+  #sendRest (): void {
+    const stream = this.#stream
+
+    if (!this.#isFull || stream.status !== 'open') {
+      return
+    }
+
+    stream.writableNeedsDrain = false
+    stream.writeStatus = 'writable'
+
+    try {
+      stream.processSendQueue()
+    } catch (err) {
+      stream.log.error('could not send what the muxer could not take before - %e', err)
+    }
+
+    // it may be full again
+    this.#muxerNeedsDrain = stream.writableNeedsDrain
+    stream.writableNeedsDrain = true
+
+    if (this.#hasEnded) {
+      this.end()
     }
   }
 }

@@ -1,8 +1,8 @@
 /**
  * What upstream does: a muxer hands what it receives to its streams, and a stream tells
  * its muxer what to send, through methods that @libp2p/interface does not name:
- * `onData`, `onRemoteCloseWrite`, `onTransportClosed`, `sendCloseRead` and
- * `sendCloseWrite`. Streams of yamux, mplex, QUIC, WebRTC and WebTransport inherit them
+ * `onData`, `onRemoteCloseWrite`, `onTransportClosed`, `processSendQueue`,
+ * `sendCloseRead` and `sendCloseWrite`. Streams of yamux, mplex, QUIC, WebRTC and WebTransport inherit them
  * from @libp2p/utils 7 (src/abstract-stream.ts), connections and what encrypters make of
  * them all but the last two (src/abstract-message-stream.ts). No public method lets a
  * program add a handshake to a stream that is in use, and take the answer out.
@@ -24,18 +24,24 @@ import type { AbstractStream } from '@libp2p/utils'
 import type { Uint8ArrayList } from 'uint8arraylist'
 
 type ReceivingMethods = Pick<AbstractStream, 'onData' | 'onRemoteCloseWrite' | 'onTransportClosed'>
+
+/**
+ * Sends what the muxer could not take at once
+ */
+type SendQueue = { processSendQueue(): boolean }
+
 type HalfCloseMethods = Pick<AbstractStream, 'sendCloseRead' | 'sendCloseWrite'>
 
 /**
  * A connection, what an encrypter makes of one, or a stream of a muxer
  */
-export type HookableStream = MessageStream & Pick<Stream, 'writeStatus'> & ReceivingMethods & Partial<HalfCloseMethods>
+export type HookableStream = MessageStream & Pick<Stream, 'writeStatus'> & ReceivingMethods & SendQueue & Partial<HalfCloseMethods>
 
 export type HookableConnection = MultiaddrConnection & HookableStream
 
-export type MuxedStream = Stream & ReceivingMethods & HalfCloseMethods
+export type MuxedStream = Stream & ReceivingMethods & SendQueue & HalfCloseMethods
 
-const RECEIVING: Array<keyof ReceivingMethods> = ['onData', 'onRemoteCloseWrite', 'onTransportClosed']
+const METHODS: Array<keyof (ReceivingMethods & SendQueue)> = ['onData', 'onRemoteCloseWrite', 'onTransportClosed', 'processSendQueue']
 const HALF_CLOSE: Array<keyof HalfCloseMethods> = ['sendCloseRead', 'sendCloseWrite']
 
 /**
@@ -57,7 +63,7 @@ export function isMuxedStream (stream: Stream): stream is MuxedStream {
  * a stream of a muxer
  */
 export function isHookable (stream: MessageStream): stream is HookableStream {
-  return RECEIVING.every(method => typeof (stream as Partial<HookableStream>)[method] === 'function')
+  return METHODS.every(method => typeof (stream as Partial<HookableStream>)[method] === 'function')
 }
 
 /**

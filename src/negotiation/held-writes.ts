@@ -58,8 +58,8 @@ export interface HeldWritesInit {
   original: Pick<HookedStream, 'send' | 'close' | 'endWriting'>
 
   /**
-   * Called when nothing is held back any longer, and once more when there is nothing
-   * left to be learnt from the stream either
+   * Called when what was held back has been sent, or there is nothing left to be learnt
+   * from the stream either
    */
   onChange(): void
 }
@@ -292,6 +292,7 @@ export class HeldWrites implements HeldFin {
     if (hasWrites) {
       heldFins.measure()
       this.#sendWrites()
+      this.#init.onChange()
     }
 
     if (this.#fin === 'due') {

@@ -14,6 +14,9 @@ export async function probeListener (muxer: StreamMuxer): Promise<void> {
   const signal = AbortSignal.timeout(NEGOTIATION_TIMEOUT)
   const stream = await abortable(Promise.resolve(muxer.createStream()), signal)
 
+  // the stream may be closed by now, and then it is `send` that throws
+  promise.catch(() => {})
+
   try {
     stream.addEventListener('message', () => { resolve() })
     onceClosed(stream, () => { reject(new AbortError('The stream was closed')) })

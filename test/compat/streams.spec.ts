@@ -9,6 +9,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { hasFrames } from '../../src/compat/frames.ts'
 import { FullStream } from '../../src/compat/full-stream.ts'
 import { isMuxedStream } from '../../src/compat/muxed-stream.ts'
+import type { MuxedStream } from '../../src/compat/muxed-stream.ts'
 import { getMuxer } from '../../src/compat/muxer-access.ts'
 import { MuxerRoom } from '../../src/compat/muxer-room.ts'
 import { encodeHandshake } from '../../src/negotiation/multistream-select.ts'
@@ -193,7 +194,7 @@ describe.each(MUXERS)('what is hidden in streams of %s', (name, transport, init)
     const { outbound, remote } = await open(await connect(transport, init))
 
     await until(() => !outbound.writableNeedsDrain)
-    const full = new FullStream(outbound, () => 5)
+    const full = new FullStream(outbound as MuxedStream, () => 5)
     const drained = outbound.onDrain()
 
     expect(outbound.writeBufferLength).toBe(5)
