@@ -231,13 +231,13 @@ export class ConnectionOpener {
     const protocol = protocols.find(protocol => protocol === muxedStream.protocol)
 
     onceClosed(muxedStream, permit.bind(protocol ?? protocols[0] ?? ''))
-    this.#known.answered(connection)
+    this.#known.heard(connection)
 
     if (protocol != null) {
       this.#known.confirmed(connection, protocol)
     }
 
-    this.#negotiations.answered(connection, sentAt)
+    this.#negotiations.echoed(connection, sentAt)
     this.#metrics.opened('full', connection)
 
     return stream
@@ -254,7 +254,7 @@ export class ConnectionOpener {
       }
 
       if (err.name === 'UnsupportedProtocolError') {
-        this.#known.answered(connection)
+        this.#known.heard(connection)
       }
 
       throw err

@@ -31,6 +31,12 @@ export const NEGOTIATION_TIMEOUT = 10_000
 export const FIN_DELAY = 100
 
 /**
+ * What comes in less than this part of a round trip after a FIN is no answer to it: timers
+ * and the clock of another thread are not exact
+ */
+export const MIN_ANSWER = 0.9
+
+/**
  * How long the FIN stays behind the data where it is to be learnt which of the two is
  * answered, in round trips
  */

@@ -50,7 +50,7 @@ import { Deadlines } from './util/deadlines.ts'
 import { toError } from './util/to-error.ts'
 import { addUnconfirmed } from './util/unconfirmed.ts'
 import type { HookableConnection, HookableStream } from './compat/muxed-stream.ts'
-import type { OutboundOptions } from './compat/outbound-upgrades.ts'
+import type { OutboundOptions, UpgradeOutbound } from './compat/outbound-upgrades.ts'
 import type { Metrics } from './metrics.ts'
 import type { OptimisticNegotiationInit } from './negotiation/optimistic-negotiation.ts'
 import type { Settings } from './options.ts'
@@ -61,8 +61,6 @@ import type { Multiaddr } from '@multiformats/multiaddr'
 type UpgradeComponents = Pick<StreamOpenerComponents, 'connectionProtector' | 'peerStore' | 'transportManager' | 'upgrader'>
 
 type DialOptions = Parameters<Transport['dial']>[1]
-
-type Upgrade = (maConn: MultiaddrConnection, options: OutboundOptions) => Promise<Connection>
 
 /**
  * Where a round trip is saved, and was seen to be
@@ -133,7 +131,7 @@ export class OptimisticUpgrades {
     this.#deadlines.stop()
   }
 
-  async #upgrade (maConn: MultiaddrConnection, options: OutboundOptions, stock: Upgrade): Promise<Connection> {
+  async #upgrade (maConn: MultiaddrConnection, options: OutboundOptions, stock: UpgradeOutbound): Promise<Connection> {
     if (options.skipEncryption === true || options.initiator != null || !TRANSPORTS.includes(transportOf(maConn.remoteAddr))) {
       return stock(maConn, options)
     }
@@ -191,7 +189,7 @@ export class OptimisticUpgrades {
    * Returns undefined if the peer has not confirmed the encrypter, and there is time to
    * dial it again
    */
-  async #upgradeWith (encrypter: string, peer: PeerId | undefined, maConn: HookableConnection, options: OutboundOptions, stock: Upgrade): Promise<Connection | undefined> {
+  async #upgradeWith (encrypter: string, peer: PeerId | undefined, maConn: HookableConnection, options: OutboundOptions, stock: UpgradeOutbound): Promise<Connection | undefined> {
     const { resume } = this.#settings
     const { signal } = options
     const { promise: untilDone, resolve: onDone } = Promise.withResolvers<void>()

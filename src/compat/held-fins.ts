@@ -28,7 +28,7 @@
  * for the end of the request, its next streams on the connection are negotiated as a
  * stock dialer does.
  */
-import { FIN_DELAY } from '../constants.ts'
+import { FIN_DELAY, MIN_ANSWER } from '../constants.ts'
 import { nextTurn } from '../util/next-turn.ts'
 
 /**
@@ -95,7 +95,7 @@ export class HeldFins {
     if (sinceFin == null) {
       this.#answers.set(protocol, 'early')
     } else if (this.#answers.get(protocol) !== 'early') {
-      this.#answers.set(protocol, this.#isProbing || sinceFin < this.#roundTrip * 0.9 ? 'soon' : 'late')
+      this.#answers.set(protocol, this.#isProbing || sinceFin < this.#roundTrip * MIN_ANSWER ? 'soon' : 'late')
     }
   }
 
@@ -116,10 +116,10 @@ export class HeldFins {
   }
 
   /**
-   * The listener has answered something that was sent at this time, so it has
+   * The echo of something that was sent at this time has come, so the listener has
    * finished what it had to do for the echoes that had arrived by then
    */
-  answered (sentAt: number): void {
+  echoed (sentAt: number): void {
     this.#roundTrip = Math.min(this.#roundTrip, performance.now() - sentAt)
 
     for (const fin of [...this.#fins]) {
@@ -182,7 +182,7 @@ export class HeldFins {
 
     try {
       await this.#probe()
-      this.answered(sentAt)
+      this.echoed(sentAt)
     } catch {
       // it does not answer anything, so it may as well have the FINs
     }

@@ -24,8 +24,6 @@ import { isYamuxStream, YamuxReads } from './yamux-reads.ts'
 import type { ReadHold, ReadHoldInit } from './paused-reads.ts'
 import type { Stream } from '@libp2p/interface'
 
-export type { ReadHold } from './paused-reads.ts'
-
 export function holdReads (stream: Stream, init: ReadHoldInit): ReadHold {
   if (isYamuxStream(stream)) {
     return new YamuxReads(stream, init)

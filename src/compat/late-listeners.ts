@@ -41,16 +41,12 @@ export class LateListeners {
   readonly #stream: EndingStream
   readonly #addEventListener: AddEventListener
 
-  constructor (stream: EndingStream) {
-    this.#stream = stream
-    this.#addEventListener = stream.addEventListener as AddEventListener
-  }
-
   /**
    * This stays as long as the stream: whoever is late may be later than its end
    */
-  start (): this {
-    const stream = this.#stream
+  constructor (stream: EndingStream) {
+    this.#stream = stream
+    this.#addEventListener = stream.addEventListener as AddEventListener
 
     stream.addEventListener = (type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions): void => {
       this.#addEventListener.call(stream, type, listener, options)
@@ -59,8 +55,6 @@ export class LateListeners {
         this.#onLate(type, listener, options)
       }
     }
-
-    return this
   }
 
   /**

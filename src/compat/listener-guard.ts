@@ -98,7 +98,7 @@ export class ListenerGuard {
  */
 function guard (stream: EndingStream): void {
   if (!Object.hasOwn(stream, 'addEventListener')) {
-    new LateListeners(stream).start()
+    void new LateListeners(stream)
     holdEnd(stream)
   }
 }

@@ -1,7 +1,7 @@
 /**
  * How long the listener may take for its echo. As in libp2p, a signal says so if nobody
- * else does. The stream has been handed out by then, so what the caller does with the
- * signal is none of its business any more - but that the time is over.
+ * else does. The stream has been handed out by then: an abort that is no time-out does
+ * not end it, the default time begins instead.
  */
 import { TimeoutError } from '@libp2p/interface'
 import { NEGOTIATION_TIMEOUT } from '../constants.ts'

@@ -197,7 +197,7 @@ export class HeldWrites implements HeldFin {
 
     this.#phase = 'echoed'
     this.echoedAt = performance.now()
-    heldFins?.answered(this.#sentAt)
+    heldFins?.echoed(this.#sentAt)
 
     if (!hasWrites && (seesEnd() || (heldFins == null && this.#fin !== 'due'))) {
       this.release()

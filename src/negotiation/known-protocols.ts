@@ -172,7 +172,7 @@ export class KnownProtocols {
   /**
    * The peer has answered something
    */
-  answered (connection: Connection): void {
+  heard (connection: Connection): void {
     const record = this.#connections.get(connection)
 
     if (record?.answered === false) {

@@ -145,11 +145,11 @@ export class Negotiations {
   /**
    * The peer has answered a handshake that was sent at this time
    */
-  answered (connection: Connection, sentAt: number): void {
+  echoed (connection: Connection, sentAt: number): void {
     const muxer = getMuxer(connection)
 
     if (muxer != null) {
-      this.#heldFins.get(muxer)?.answered(sentAt)
+      this.#heldFins.get(muxer)?.echoed(sentAt)
     }
   }
 
@@ -202,7 +202,7 @@ export class Negotiations {
     // nothing is gained by what leaves before the end can
     const waits = heldFins != null && (isEarly || (heldFins.waitsForEnd(protocol) && !seesEnd()))
 
-    const lateListeners = new LateListeners(stream).start()
+    const lateListeners = new LateListeners(stream)
 
     const negotiation = new OptimisticNegotiation(stream, {
       protocol,
@@ -236,7 +236,7 @@ export class Negotiations {
         this.#metrics.failed(err)
 
         if (err.name === 'UnsupportedProtocolError') {
-          this.#known.answered(connection)
+          this.#known.heard(connection)
         }
 
         if (isTrusted()) {

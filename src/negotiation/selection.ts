@@ -1,7 +1,8 @@
 /**
  * libp2p's own multistream-select of one of several protocols on a stream, where one of
  * them is taken to be spoken: the others are refused in the place of the listener, which
- * is not asked. It is when libp2p uses what it has selected, see optimistic-negotiation.ts
+ * is not asked. It is asked when libp2p uses what it has selected, see
+ * optimistic-negotiation.ts
  */
 import { Uint8ArrayList } from 'uint8arraylist'
 import { hookMessages } from '../compat/muxed-stream.ts'

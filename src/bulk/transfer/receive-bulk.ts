@@ -4,7 +4,7 @@ import { bulkTransferError, checkTransferOptions } from './both-ends.ts'
 import { holdReads } from '../../compat/hold-reads.ts'
 import { PieceQueue } from './join-pieces.ts'
 import { ProgressReporter } from './report-progress.ts'
-import type { ReadHold } from '../../compat/hold-reads.ts'
+import type { ReadHold } from '../../compat/paused-reads.ts'
 import type { BulkProgressOptions } from './report-progress.ts'
 import type { AbortOptions, Stream, StreamCloseEvent, StreamMessageEvent } from '@libp2p/interface'
 

@@ -98,11 +98,9 @@ export class NativeReads {
     this.#originalRead = native.read
     this.#originalWrite = native.write
     this.#owner = owner
-  }
 
-  start (): void {
-    this.#native.read = this.#read
-    this.#native.write = this.#write
+    native.read = this.#read
+    native.write = this.#write
   }
 
   /**

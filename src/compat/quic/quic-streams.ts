@@ -96,14 +96,14 @@ class QuicConnection implements NativeReadsOwner {
     this.#connection = override<NativeConnection>(connection, {
       outboundStream: async () => {
         const native = await this.#connection.original.outboundStream.call(connection)
-        new NativeReads(native, this).start()
+        void new NativeReads(native, this)
 
         return native
       }
     })
     this.#methods = override<Pick<QuicMuxer, 'onInboundStream' | 'cleanUpStream' | 'abort'>>(muxer, {
       onInboundStream: native => {
-        new NativeReads(native, this).start()
+        void new NativeReads(native, this)
         this.#methods.original.onInboundStream.call(muxer, native)
       },
       cleanUpStream: stream => {
