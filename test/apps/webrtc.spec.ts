@@ -4,7 +4,7 @@ import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
 import { webRTC } from '@libp2p/webrtc'
 import { expect, it, vi } from 'vitest'
-import { pattern } from '../support/streams.ts'
+import { pattern, readAll } from '../support/streams.ts'
 import { runEverywhere } from './run.ts'
 import type { Connection } from '@libp2p/interface'
 
@@ -44,9 +44,23 @@ it('WebRTC between two nodes that find each other over a relay', async () => {
       }))
       await dialer.services.ping.ping(connection.remotePeer)
 
-      return { answers, isDirect: connection.direct, status: connection.status }
+      // a channel opens later than its stream is there
+      const inPieces = await Promise.all(Array.from({ length: 10 }, async () => {
+        const stream = await dialer.dialProtocol(connection.remotePeer, dialer.services.echo.protocol)
+        const answer = readAll(stream)
+
+        for (const piece of [data.subarray(0, 10), data.subarray(10, 5_000), data.subarray(5_000)]) {
+          stream.send(piece)
+        }
+
+        await stream.close()
+
+        return Buffer.compare(await answer, data)
+      }))
+
+      return { answers, inPieces, isDirect: connection.direct, status: connection.status }
     })
   })
 
-  expect(answers).toEqual({ answers: Array.from({ length: 30 }, () => 0), isDirect: true, status: 'open' })
+  expect(answers).toEqual({ answers: Array.from({ length: 30 }, () => 0), inPieces: Array.from({ length: 10 }, () => 0), isDirect: true, status: 'open' })
 })
