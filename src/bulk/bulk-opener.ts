@@ -166,6 +166,7 @@ export class BulkOpener implements BulkStreams, Startable {
           throw err
         }
 
+        this.#connector.giveUp(connected.connection)
         this.#log('%p lost connection %s while a bulk stream was opened, trying another one - %e', connected.connection.remotePeer, connected.connection.id, err)
       } finally {
         void this.#references.release(connected.connection, init.user)
