@@ -391,6 +391,20 @@ describe('the end of a session', () => {
   })
 })
 
+describe('the end of a session where the streams of the whole node are opened', () => {
+  it('does not end one that libp2p has opened on its connection', async () => {
+    await withDialer(async (node, opener) => {
+      const session = await opener.openBulkSession(site.addrs, ECHO, { transport: 'tcp', dialTimeout: PATIENCE })
+      const connection = session.connections[0] as Connection
+      const stream = await node.dialProtocol(site.node.peerId, ECHO)
+
+      expect(await session.close()).toBe(0)
+      await works(stream)
+      await eventually(() => connection.status === 'closed')
+    }, { intercept: true })
+  })
+})
+
 describe('the service', () => {
   it('rejects a stream that is being opened when it stops', async () => {
     const { promise, resolve } = Promise.withResolvers<void>()
