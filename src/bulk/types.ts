@@ -266,8 +266,8 @@ export interface BulkSession {
   openStream(options?: BulkSessionStreamOptions): Promise<BulkStream>
 
   /**
-   * End all streams of the session: gracefully, or with a reset when the `signal`
-   * aborts, which is after a second if there is none. Then close the connections
+   * End all streams of the session: gracefully, or with a reset when the `signal` of
+   * any call aborts, which is after a second if it has none. Then close the connections
    * that were dialled for it - unless somebody else has opened a stream on one with
    * this service: that is closed when they have done with it. Resolves with the
    * number of connections that it closed.
