@@ -292,8 +292,9 @@ export interface BulkStreams {
    *    The first success wins, all others are aborted.
    * 2. as `fallback` says, in the same way. `fellBack` and `reason` tell.
    *
-   * The connection gater is always asked. Calls at the same time share a dial of
-   * the same address. A connection that was dialled for a stream that could then not
+   * The connection gater is always asked, and the peer store told of the address that
+   * was reached, as when libp2p dials. Calls at the same time share a dial of the same
+   * address. A connection that was dialled for a stream that could then not
    * be opened is closed again.
    *
    * It rejects with
