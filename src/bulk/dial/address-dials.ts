@@ -89,7 +89,9 @@ export class AddressDials {
 }
 
 /**
- * Whether all who wanted the dial have gone, so that it is being aborted
+ * Whether all who wanted the dial have gone, so that it is being aborted. It is also true
+ * of one that has ended and is still in the queue: nobody is left there, and who joined
+ * it would never be answered, see compat/ended-dial.ts.
  */
 function isGivenUp (job: Job<JobOptions, Connection>): boolean {
   return job.recipients.every(({ signal }) => signal?.aborted === true)
