@@ -183,12 +183,7 @@ export interface BulkSessionOptions extends BulkStreamOptions {
 /**
  * What can be said of one stream of a session
  */
-export interface BulkSessionStreamOptions extends Omit<OpenStreamOptions, 'force'> {
-  /**
-   * Called with what happens while the stream is opened, as of `newStream`
-   */
-  onProgress?: OpenStreamOptions['onProgress']
-}
+export type BulkSessionStreamOptions = Omit<OpenStreamOptions, 'force'>
 
 /**
  * An open stream of a session and the bytes of the application that went through

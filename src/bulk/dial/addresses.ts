@@ -34,7 +34,7 @@ export interface BulkAddress {
 /**
  * Where addresses are looked up if none were given
  */
-export interface AddressSources {
+interface AddressSources {
   peerStore: Pick<PeerStore, 'get'>
   peerRouting: Pick<PeerRouting, 'findPeer'>
 }

@@ -27,7 +27,7 @@ import type { AbortOptions, Connection, Stream } from '@libp2p/interface'
  */
 const FINAL_ERRORS = ['DialDeniedError', 'NotFoundError', 'TimeoutError', 'UnexpectedPeerError']
 
-export interface SessionInit extends ConnectionPoolInit {
+interface SessionInit extends ConnectionPoolInit {
   /**
    * What all streams of the session are opened with
    */
