@@ -27,7 +27,7 @@ export interface BulkOpenerInit {
 /**
  * Who is meant, where that is said and is right - if it is not, libp2p says so
  */
-function peerOf (target: PeerId | Multiaddr | Multiaddr[]): PeerId | undefined {
+function namedPeer (target: PeerId | Multiaddr | Multiaddr[]): PeerId | undefined {
   try {
     return readTarget(target).peer
   } catch {}
@@ -82,7 +82,7 @@ export class BulkOpener implements BulkStreams, Startable {
       return
     }
 
-    const peerId = peerOf(peer)
+    const peerId = namedPeer(peer)
 
     if (peerId == null) {
       return

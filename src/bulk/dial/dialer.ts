@@ -39,12 +39,12 @@ export interface DialAddressOptions extends AbortOptions, ProgressOptions<OpenCo
  */
 const LAST_DIAL_SUCCESS_KEY = 'last-dial-success'
 
-export async function dialAddress (components: StreamOpenerComponents, target: BulkAddress, options: DialAddressOptions): Promise<Connection> {
+export async function dialAddress (components: StreamOpenerComponents, address: BulkAddress, options: DialAddressOptions): Promise<Connection> {
   const { timeout } = options
 
   const connection = await withSignal([options.signal], async signal => {
     try {
-      return await dialUnlessDenied(components, target, options, signal)
+      return await dialUnlessDenied(components, address, options, signal)
     } catch (err) {
       throw signal.aborted ? signal.reason : err
     }
@@ -69,17 +69,17 @@ async function remember ({ peerStore }: StreamOpenerComponents, { remotePeer, re
   }
 }
 
-async function dialUnlessDenied (components: StreamOpenerComponents, target: BulkAddress, options: DialAddressOptions, signal: AbortSignal): Promise<Connection> {
+async function dialUnlessDenied (components: StreamOpenerComponents, address: BulkAddress, options: DialAddressOptions, signal: AbortSignal): Promise<Connection> {
   const { connectionGater } = components
 
-  if (await raceSignal(Promise.resolve(connectionGater.denyDialMultiaddr?.(target.addr)), signal) === true) {
+  if (await raceSignal(Promise.resolve(connectionGater.denyDialMultiaddr?.(address.addr)), signal) === true) {
     throw new DialDeniedError('The connection gater denies dialling the address')
   }
 
-  const dialing = dial(components, target, options, signal)
+  const dialing = dial(components, address, options, signal)
 
   try {
-    return verify(await raceSignal(dialing, signal), target, options.peer)
+    return verify(await raceSignal(dialing, signal), address, options.peer)
   } catch (err: any) {
     // QUIC does not know of signals
     dialing.then(connection => { connection.abort(err) }, () => {})
