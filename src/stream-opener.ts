@@ -300,7 +300,7 @@ export class StreamOpener implements BulkStreams, Startable {
   }
 
   async #openIntercepted (connection: Connection, protocols: string[], options: NewStreamOptions = {}): Promise<Stream> {
-    return this.#opener.open(connection, {
+    return this.#openOn(connection, {
       protocols: [...new Set(protocols)],
       settings: this.#settings,
       options,

@@ -5,11 +5,11 @@ import { Pace } from '../src/bulk/dial/pace.ts'
 import { rounds } from './support/rounds.ts'
 import { PATIENCE, startBulkNodes, startBulkOpener, startSilentListener, works } from './support/bulk-nodes.ts'
 import { nextEvent } from './support/next-event.ts'
-import { addressOf, createOpenerNode, createStockNode, stopNodes } from './support/nodes.ts'
+import { addressOf, connectIdentified, createOpenerNode, createStockNode, stopNodes } from './support/nodes.ts'
 import { handleRaw } from './support/raw-listener.ts'
 import { createSite, eventually, SITE_TRANSPORTS } from './support/site.ts'
 import { ECHO, pattern } from './support/streams.ts'
-import type { StreamOpener } from '../src/index.ts'
+import type { BulkStream, StreamOpener } from '../src/index.ts'
 import type { BulkNodes } from './support/bulk-nodes.ts'
 import type { OpenerServices } from './support/nodes.ts'
 import type { Site } from './support/site.ts'
@@ -289,6 +289,34 @@ describe('a connection that is lost as soon as it is there', () => {
   })
 })
 
+describe('a connection that is being closed, and open until streams are sent', () => {
+  const WAYS: Array<[string, () => Promise<() => Promise<BulkStream>>]> = [
+    ['openBulkStream', async () => async () => opener.openBulkStream(site.addrs, ECHO, { dialTimeout: PATIENCE })],
+    ['openStream of a session', async () => {
+      const session = await openSession()
+
+      return async () => session.openStream()
+    }]
+  ]
+
+  it.each(WAYS)('is left by %s', async (_, opening) => {
+    await handleRaw(site.node, '/mute/1.0.0', () => {})
+    const connection = await connectIdentified(dialer, site.node, site.relays.tcp.addr)
+    const open = await opening()
+    const unsent = await opener.newStream(site.node.peerId, '/mute/1.0.0')
+    const hangingUp = dialer.hangUp(site.node.peerId)
+    const bulks = await Promise.all([open(), open()])
+
+    expect(connection.status).toBe('open')
+    expect(bulks.map(bulk => bulk.connection)).not.toContain(connection)
+    expect(bulks[0].connection).toBe(bulks[1].connection)
+    await Promise.all(bulks.map(async ({ stream }) => works(stream)))
+
+    unsent.abort(new Error('Enough'))
+    await hangingUp
+  })
+})
+
 describe('a session that shares its dial', () => {
   it('leaves the connection to libp2p if it was dialled for a stream of its own as well', async () => {
     for (let i = 0; i < rounds(100); i++) {
@@ -360,6 +388,20 @@ describe('the end of a session', () => {
     expect(await session.close()).toBe(0)
     await works(stream)
     await eventually(() => connection.status === 'closed')
+  })
+})
+
+describe('the end of a session where the streams of the whole node are opened', () => {
+  it('does not end one that libp2p has opened on its connection', async () => {
+    await withDialer(async (node, opener) => {
+      const session = await opener.openBulkSession(site.addrs, ECHO, { transport: 'tcp', dialTimeout: PATIENCE })
+      const connection = session.connections[0] as Connection
+      const stream = await node.dialProtocol(site.node.peerId, ECHO)
+
+      expect(await session.close()).toBe(0)
+      await works(stream)
+      await eventually(() => connection.status === 'closed')
+    }, { intercept: true })
   })
 })
 

@@ -12,7 +12,7 @@ import type { BulkSession, BulkStream, StreamOpener } from '../src/index.ts'
 import type { BulkNodes } from './support/bulk-nodes.ts'
 import type { NodeInit, OpenerServices } from './support/nodes.ts'
 import type { Site, SiteTransport } from './support/site.ts'
-import type { Connection, Libp2p, Stream } from '@libp2p/interface'
+import type { AbortOptions, Connection, Libp2p, Stream } from '@libp2p/interface'
 
 const SIZE = 256 * 1024
 const data = pattern(SIZE)
@@ -495,6 +495,21 @@ describe('the end of a session', () => {
     expect(stream.status).toBe('aborted')
     expect(dialer.getConnections()).toEqual([])
     await eventually(() => site.relays.tcp.sockets === 0)
+  })
+
+  it.each<[string, AbortOptions]>([
+    ['the signal of a later call aborts', { signal: AbortSignal.abort() }],
+    ['the time of a later call without a signal is over', {}]
+  ])('resets streams whose peer does not end them when %s', async (_, options) => {
+    await site.node.handle('/endless/1.0.0', () => {})
+
+    const session = await opener.openBulkSession(site.addrs, '/endless/1.0.0', { transport: 'tcp' })
+    const { stream } = await session.openStream()
+    const closing = session.close({ signal: new AbortController().signal })
+
+    expect(await session.close(options)).toBe(1)
+    expect(await closing).toBe(1)
+    expect(stream.status).toBe('aborted')
   })
 
   it('is there only once', async () => {

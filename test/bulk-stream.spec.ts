@@ -1,3 +1,4 @@
+import { identify } from '@libp2p/identify'
 import { stop } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
@@ -364,6 +365,34 @@ describe('dials', () => {
 
   it('do not go to this node itself', async () => {
     await expect(open(dialer.peerId)).rejects.toMatchObject({ name: 'DialError', message: 'Tried to dial self' })
+  })
+
+  it.each(SITE_TRANSPORTS)('let libp2p know where the peer was reached over %s, as its own do', async transport => {
+    const silent = await createOpenerNode({}, { services: { identify: identify({ runOnConnectionOpen: false }) } })
+    const { streamOpener } = silent.services
+
+    try {
+      const { connection } = await streamOpener.openBulkStream(site.relays[transport].addr, ECHO)
+      await connection.close()
+
+      const { metadata } = await silent.peerStore.get(site.node.peerId)
+      expect([...metadata.keys()]).toContain('last-dial-success')
+      expect(await exchange(await streamOpener.newStream(site.node.peerId, ECHO), data)).toEqual(data)
+    } finally {
+      await silent.stop()
+    }
+  })
+
+  it('succeed where the peer store does not', async () => {
+    const forgetful = await createOpenerNode()
+    forgetful.peerStore.merge = async () => { throw new Error('The disk is full') }
+
+    try {
+      const { stream } = await forgetful.services.streamOpener.openBulkStream(site.relays.tcp.addr, ECHO)
+      expect(await exchange(stream, data)).toEqual(data)
+    } finally {
+      await forgetful.stop()
+    }
   })
 
   it('leave a connection that identify runs on and that libp2p knows', async () => {

@@ -27,7 +27,7 @@ export interface BulkOpenerInit {
 /**
  * Who is meant, where that is said and is right - if it is not, libp2p says so
  */
-function peerOf (target: PeerId | Multiaddr | Multiaddr[]): PeerId | undefined {
+function namedPeer (target: PeerId | Multiaddr | Multiaddr[]): PeerId | undefined {
   try {
     return readTarget(target).peer
   } catch {}
@@ -82,7 +82,7 @@ export class BulkOpener implements BulkStreams, Startable {
       return
     }
 
-    const peerId = peerOf(peer)
+    const peerId = namedPeer(peer)
 
     if (peerId == null) {
       return
@@ -166,6 +166,7 @@ export class BulkOpener implements BulkStreams, Startable {
           throw err
         }
 
+        this.#connector.giveUp(connected.connection)
         this.#log('%p lost connection %s while a bulk stream was opened, trying another one - %e', connected.connection.remotePeer, connected.connection.id, err)
       } finally {
         void this.#references.release(connected.connection, init.user)

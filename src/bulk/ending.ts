@@ -29,10 +29,3 @@ export async function endConnection (connection: Connection, signal?: AbortSigna
     connection.abort(toError(err))
   }
 }
-
-/**
- * Whether the connection has ended, so that it is too late for its `close` event
- */
-export function isClosed ({ status }: Connection): boolean {
-  return status !== 'open' && status !== 'closing'
-}

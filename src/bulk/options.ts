@@ -53,7 +53,7 @@ export interface Choice {
  */
 export type Reuse = 'first' | 'last' | 'never'
 
-export interface BulkRequest {
+interface BulkRequest {
   protocols: string[]
   choice: Choice
   reuse: Reuse

@@ -183,12 +183,7 @@ export interface BulkSessionOptions extends BulkStreamOptions {
 /**
  * What can be said of one stream of a session
  */
-export interface BulkSessionStreamOptions extends Omit<OpenStreamOptions, 'force'> {
-  /**
-   * Called with what happens while the stream is opened, as of `newStream`
-   */
-  onProgress?: OpenStreamOptions['onProgress']
-}
+export type BulkSessionStreamOptions = Omit<OpenStreamOptions, 'force'>
 
 /**
  * An open stream of a session and the bytes of the application that went through
@@ -266,8 +261,8 @@ export interface BulkSession {
   openStream(options?: BulkSessionStreamOptions): Promise<BulkStream>
 
   /**
-   * End all streams of the session: gracefully, or with a reset when the `signal`
-   * aborts, which is after a second if there is none. Then close the connections
+   * End all streams of the session: gracefully, or with a reset when the `signal` of
+   * any call aborts, which is after a second if it has none. Then close the connections
    * that were dialled for it - unless somebody else has opened a stream on one with
    * this service: that is closed when they have done with it. Resolves with the
    * number of connections that it closed.
@@ -292,8 +287,9 @@ export interface BulkStreams {
    *    The first success wins, all others are aborted.
    * 2. as `fallback` says, in the same way. `fellBack` and `reason` tell.
    *
-   * The connection gater is always asked. Calls at the same time share a dial of
-   * the same address. A connection that was dialled for a stream that could then not
+   * The connection gater is always asked, and the peer store told of the address that
+   * was reached, as when libp2p dials. Calls at the same time share a dial of the same
+   * address. A connection that was dialled for a stream that could then not
    * be opened is closed again.
    *
    * It rejects with

@@ -1,7 +1,7 @@
 import { setMaxListeners, TimeoutError } from '@libp2p/interface'
 import { toError } from '../util/to-error.ts'
 
-export interface Timeout {
+interface Timeout {
   ms: number
   message?: string
 }

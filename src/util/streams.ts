@@ -1,5 +1,5 @@
 import { raceSignal } from 'race-signal'
-import type { Stream } from '@libp2p/interface'
+import type { Connection, Stream } from '@libp2p/interface'
 
 /**
  * Rejects with the reason of the signal when it aborts - the stream is then
@@ -16,13 +16,20 @@ export async function abortable (opening: Promise<Stream>, signal?: AbortSignal)
 }
 
 /**
+ * Whether it has ended, so that it is too late for its `close` event
+ */
+export function hasEnded ({ status }: Stream | Connection): boolean {
+  return status !== 'open' && status !== 'closing'
+}
+
+/**
  * Calls the function when the stream is closed, which it may be already
  */
 export function onceClosed (stream: Stream, fn: () => void): void {
-  if (stream.status === 'open' || stream.status === 'closing') {
-    stream.addEventListener('close', fn, { once: true })
-  } else {
+  if (hasEnded(stream)) {
     fn()
+  } else {
+    stream.addEventListener('close', fn, { once: true })
   }
 }
 

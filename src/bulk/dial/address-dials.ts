@@ -44,9 +44,9 @@ export class AddressDials {
    * Returns a connection that is closed again unless somebody retains it before the
    * next turn of the event loop
    */
-  async dial (target: BulkAddress, options: DialOptions): Promise<Connection> {
+  async dial (address: BulkAddress, options: DialOptions): Promise<Connection> {
     const { signal, onProgress } = options
-    const key = options.own ? '' : `${options.timeout} ${target.addr}`
+    const key = options.own ? '' : `${options.timeout} ${address.addr}`
 
     signal.throwIfAborted()
 
@@ -56,21 +56,21 @@ export class AddressDials {
       return job.join({ signal, onProgress })
     }
 
-    return this.#queue.add(async job => this.#dial(target, { ...options, ...job }), { key, signal, onProgress })
+    return this.#queue.add(async job => this.#dial(address, { ...options, ...job }), { key, signal, onProgress })
   }
 
   stop (): void {
     this.#queue.abort()
   }
 
-  async #dial (target: BulkAddress, options: DialOptions): Promise<Connection> {
-    const host = hostOf(target.addr)?.value
+  async #dial (address: BulkAddress, options: DialOptions): Promise<Connection> {
+    const host = hostOf(address.addr)?.value
 
     if (host != null) {
       await this.#keepPace(host, options)
     }
 
-    const connection = await dialAddress(this.#components, target, options)
+    const connection = await dialAddress(this.#components, address, options)
 
     this.#references.add(connection)
     this.#references.retain(connection, options)
@@ -89,7 +89,9 @@ export class AddressDials {
 }
 
 /**
- * Whether all who wanted the dial have gone, so that it is being aborted
+ * Whether all who wanted the dial have gone, so that it is being aborted. It is also true
+ * of one that has ended and is still in the queue: nobody is left there, and who joined
+ * it would never be answered, see compat/ended-dial.ts.
  */
 function isGivenUp (job: Job<JobOptions, Connection>): boolean {
   return job.recipients.every(({ signal }) => signal?.aborted === true)

@@ -34,7 +34,7 @@ export interface BulkAddress {
 /**
  * Where addresses are looked up if none were given
  */
-export interface AddressSources {
+interface AddressSources {
   peerStore: Pick<PeerStore, 'get'>
   peerRouting: Pick<PeerRouting, 'findPeer'>
 }
@@ -44,17 +44,17 @@ type Log = (formatter: string, ...args: unknown[]) => void
 /**
  * The nearest first
  */
-const SCOPES: Array<AddressScope | undefined> = ['loopback', 'lan', 'public', undefined]
+const SCOPE_ORDER: Array<AddressScope | undefined> = ['loopback', 'lan', 'public', undefined]
 
 /**
  * As libp2p dials them
  */
-const TRANSPORTS: TransportName[] = ['tcp', 'wss', 'ws', 'quic', 'webrtc-direct', 'webtransport', 'webrtc']
+const TRANSPORT_ORDER: TransportName[] = ['tcp', 'wss', 'ws', 'quic', 'webrtc-direct', 'webtransport', 'webrtc']
 
 function rankOf (transport: TransportName): number {
-  const rank = TRANSPORTS.indexOf(transport)
+  const rank = TRANSPORT_ORDER.indexOf(transport)
 
-  return rank === -1 ? TRANSPORTS.length : rank
+  return rank === -1 ? TRANSPORT_ORDER.length : rank
 }
 
 /**
@@ -139,7 +139,7 @@ export async function findAddresses (sources: AddressSources, { peer, addrs }: T
   const addresses = complete(found, peer)
 
   return [
-    ...pick(addresses, true).sort((a, b) => SCOPES.indexOf(a.scope) - SCOPES.indexOf(b.scope) || rankOf(a.transport) - rankOf(b.transport)),
+    ...pick(addresses, true).sort((a, b) => SCOPE_ORDER.indexOf(a.scope) - SCOPE_ORDER.indexOf(b.scope) || rankOf(a.transport) - rankOf(b.transport)),
     ...pick(addresses, false).sort((a, b) => doubtOf(a) - doubtOf(b) || rankOf(a.transport) - rankOf(b.transport))
   ]
 }

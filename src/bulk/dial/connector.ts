@@ -4,6 +4,7 @@
  */
 import { DialError, NotFoundError } from '@libp2p/interface'
 import { raceSignal } from 'race-signal'
+import { closeUseless, isMuxerClosed } from '../../compat/closed-muxers.ts'
 import { CONNECTION_ATTEMPT_DELAY, FAR_DIAL_TIMEOUT, MAX_ADDRESSES, NEAR_DIAL_TIMEOUT } from '../../constants.ts'
 import { DialDeniedError } from '../../errors.ts'
 import { findAddresses } from './addresses.ts'
@@ -64,11 +65,23 @@ export class Connector {
   readonly #references: ReferenceCounts
   readonly #log: Logger
 
+  /**
+   * Connections that may be open, and have no streams to give any more
+   */
+  readonly #lost = new WeakSet<Connection>()
+
   constructor (components: StreamOpenerComponents, dials: AddressDials, references: ReferenceCounts, log: Logger) {
     this.#components = components
     this.#dials = dials
     this.#references = references
     this.#log = log
+  }
+
+  /**
+   * No stream could be opened on the connection, so it is not found again
+   */
+  giveUp (connection: Connection): void {
+    this.#lost.add(connection)
   }
 
   async connect (init: ConnectInit): Promise<Connected> {
@@ -78,6 +91,10 @@ export class Connector {
 
     if (peer?.equals(this.#components.peerId) === true) {
       throw new DialError('Tried to dial self')
+    }
+
+    if (peer != null) {
+      closeUseless(this.#components.connectionManager.getConnections(peer), this.#log)
     }
 
     const search: Search = { ...init, trail: new Trail(peer, choice) }
@@ -146,7 +163,7 @@ export class Connector {
     const connections = this.#components.connectionManager.getConnections(peer).filter(connection => {
       const { limits, remoteAddr, status } = connection
 
-      return status === 'open' && (limits == null || choice.runOnLimitedConnection) && suits(step, transportOf(connection), scopeOf(remoteAddr))
+      return status === 'open' && !isMuxerClosed(connection) && !this.#lost.has(connection) && (limits == null || choice.runOnLimitedConnection) && suits(step, transportOf(connection), scopeOf(remoteAddr))
     })
 
     return connections.findLast(connection => !this.#references.has(connection)) ?? connections.at(-1)

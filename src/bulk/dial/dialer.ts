@@ -2,13 +2,15 @@
  * Dials one address, past libp2p's dial queue: that would return a connection that
  * is there already, or join a dial of the same peer that is under way, whatever
  * the addresses. So this has to do what the dial queue would have done: ask the
- * connection gater, and limit the time. The upgrader does all the rest, from there
- * on the connection is one like all others.
+ * connection gater, limit the time, and tell the peer store of the success. Of failures
+ * it is not told: one that came too late here is none. The upgrader does all the rest,
+ * from there on the connection is one like all others.
  *
  * @see https://github.com/libp2p/js-libp2p/blob/main/packages/libp2p/src/connection-manager/dial-queue.ts
  */
 import { ConnectionClosedError, DialError, UnexpectedPeerError } from '@libp2p/interface'
 import { raceSignal } from 'race-signal'
+import { fromString } from 'uint8arrays/from-string'
 import { closeSocketOf, leavesSocketsOpen, untilTimeout } from '../../compat/websocket-close.ts'
 import { DialDeniedError } from '../../errors.ts'
 import { transportOf } from '../../transport-of.ts'
@@ -30,29 +32,54 @@ export interface DialAddressOptions extends AbortOptions, ProgressOptions<OpenCo
   timeout: number
 }
 
-export async function dialAddress (components: StreamOpenerComponents, target: BulkAddress, options: DialAddressOptions): Promise<Connection> {
+/**
+ * Under this key of the peer's metadata libp2p keeps when it has last dialled the peer
+ *
+ * @see https://github.com/libp2p/js-libp2p/blob/main/packages/libp2p/src/connection-manager/constants.defaults.ts
+ */
+const LAST_DIAL_SUCCESS_KEY = 'last-dial-success'
+
+export async function dialAddress (components: StreamOpenerComponents, address: BulkAddress, options: DialAddressOptions): Promise<Connection> {
   const { timeout } = options
 
-  return withSignal([options.signal], async signal => {
+  const connection = await withSignal([options.signal], async signal => {
     try {
-      return await dialUnlessDenied(components, target, options, signal)
+      return await dialUnlessDenied(components, address, options, signal)
     } catch (err) {
       throw signal.aborted ? signal.reason : err
     }
   }, { ms: timeout, message: `There was no connection within ${timeout}ms` })
+
+  await remember(components, connection, options)
+
+  return connection
 }
 
-async function dialUnlessDenied (components: StreamOpenerComponents, target: BulkAddress, options: DialAddressOptions, signal: AbortSignal): Promise<Connection> {
+/**
+ * The peer can be reached there, and no other way may be known to
+ */
+async function remember ({ peerStore }: StreamOpenerComponents, { remotePeer, remoteAddr, log }: Connection, { signal }: AbortOptions): Promise<void> {
+  try {
+    await raceSignal(peerStore.merge(remotePeer, {
+      multiaddrs: [remoteAddr],
+      metadata: { [LAST_DIAL_SUCCESS_KEY]: fromString(`${Date.now()}`) }
+    }, { signal }), signal)
+  } catch (err) {
+    log('the peer store was not told where %p was reached - %e', remotePeer, err)
+  }
+}
+
+async function dialUnlessDenied (components: StreamOpenerComponents, address: BulkAddress, options: DialAddressOptions, signal: AbortSignal): Promise<Connection> {
   const { connectionGater } = components
 
-  if (await raceSignal(Promise.resolve(connectionGater.denyDialMultiaddr?.(target.addr)), signal) === true) {
+  if (await raceSignal(Promise.resolve(connectionGater.denyDialMultiaddr?.(address.addr)), signal) === true) {
     throw new DialDeniedError('The connection gater denies dialling the address')
   }
 
-  const dialing = dial(components, target, options, signal)
+  const dialing = dial(components, address, options, signal)
 
   try {
-    return verify(await raceSignal(dialing, signal), target, options.peer)
+    return verify(await raceSignal(dialing, signal), address, options.peer)
   } catch (err: any) {
     // QUIC does not know of signals
     dialing.then(connection => { connection.abort(err) }, () => {})

@@ -1,7 +1,7 @@
 import { AbortError } from '@libp2p/interface'
 import { raceSignal } from 'race-signal'
 
-export interface HappyEyeballsInit<T, R> {
+interface HappyEyeballsInit<T, R> {
   /**
    * How long each has to itself, in ms
    */

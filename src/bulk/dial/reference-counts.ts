@@ -2,8 +2,8 @@
  * Who uses the connections that were dialled for bulk streams: the last user to go
  * closes them. All other connections are libp2p's to close, and are not counted.
  */
-import { onceClosed } from '../../util/streams.ts'
-import { endConnection, isClosed } from '../ending.ts'
+import { hasEnded, onceClosed } from '../../util/streams.ts'
+import { endConnection } from '../ending.ts'
 import type { AbortOptions, Connection, Logger, Stream } from '@libp2p/interface'
 
 export class ReferenceCounts {
@@ -33,7 +33,7 @@ export class ReferenceCounts {
    */
   add (connection: Connection): void {
     // its end may have come since the dial, and would not be noticed
-    if (isClosed(connection)) {
+    if (hasEnded(connection)) {
       return
     }
 

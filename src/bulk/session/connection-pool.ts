@@ -116,6 +116,7 @@ export class ConnectionPool {
     }
 
     if (await turnsOutLost(connection, err, signal)) {
+      this.#init.connector.giveUp(connection)
       this.#giveUp(pooled, connection, 'lost')
     }
 

@@ -2,7 +2,7 @@ import { setMaxListeners } from '@libp2p/interface'
 import { raceSignal } from 'race-signal'
 import type { Connected } from '../dial/connector.ts'
 
-export interface PooledConnectionInit {
+interface PooledConnectionInit {
   /**
    * Whether the session has another one already, and can go on without this one
    */

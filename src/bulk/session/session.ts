@@ -27,7 +27,7 @@ import type { AbortOptions, Connection, Stream } from '@libp2p/interface'
  */
 const FINAL_ERRORS = ['DialDeniedError', 'NotFoundError', 'TimeoutError', 'UnexpectedPeerError']
 
-export interface SessionInit extends ConnectionPoolInit {
+interface SessionInit extends ConnectionPoolInit {
   /**
    * What all streams of the session are opened with
    */
@@ -49,11 +49,15 @@ export class Session implements BulkSession {
   readonly #streams = new Set<CountedStream>()
   readonly #total: ByteCount = { sent: 0, received: 0 }
   readonly #closed = new AbortController()
+
+  /**
+   * Aborts when the end is not to be graceful any more
+   */
   readonly #hurry = new AbortController()
   #closing?: Promise<number>
 
   constructor (init: SessionInit) {
-    setMaxListeners(Infinity, this.#closed.signal)
+    setMaxListeners(Infinity, this.#closed.signal, this.#hurry.signal)
 
     this.#init = init
     this.#pool = new ConnectionPool(init)
@@ -116,9 +120,19 @@ export class Session implements BulkSession {
 
   async close (options: AbortOptions = {}): Promise<number> {
     checkOptions(options)
-    this.#closing ??= this.#close(options)
 
-    return this.#closing
+    return withSignal([options.signal], async signal => {
+      const hurry = (): void => { this.#hurry.abort(signal.reason) }
+
+      if (signal.aborted) {
+        hurry()
+      }
+
+      signal.addEventListener('abort', hurry)
+      this.#closing ??= this.#close()
+
+      return this.#closing
+    }, options.signal == null ? { ms: CONNECTION_CLOSE_TIMEOUT } : undefined)
   }
 
   /**
@@ -197,22 +211,21 @@ export class Session implements BulkSession {
     this.#pool.limit(err)
   }
 
-  async #close (options: AbortOptions): Promise<number> {
+  async #close (): Promise<number> {
     const closed = new AbortError('The bulk session was closed')
+    const { signal } = this.#hurry
     const { connections } = this
 
     this.#closed.abort(closed)
     this.#pool.abort(closed)
 
     try {
-      return await withSignal([options.signal, this.#hurry.signal], async signal => {
-        await Promise.all(this.streams.map(async ({ stream }) => endStream(stream, signal)))
+      await Promise.all(this.streams.map(async ({ stream }) => endStream(stream, signal)))
 
-        // until then all who share a dial have retained the connection
-        await untilNextTurn()
+      // until then all who share a dial have retained the connection
+      await untilNextTurn()
 
-        return this.#pool.release(connections, signal)
-      }, options.signal == null ? { ms: CONNECTION_CLOSE_TIMEOUT } : undefined)
+      return await this.#pool.release(connections, signal)
     } finally {
       this.#init.onClosed(this)
     }

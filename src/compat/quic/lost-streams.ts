@@ -15,7 +15,7 @@
  * Until: the muxer goes through a copy of its list.
  */
 import { ConnectionClosedError } from '@libp2p/interface'
-import { onceClosed } from '../../util/streams.ts'
+import { hasEnded, onceClosed } from '../../util/streams.ts'
 import type { Connection, Stream } from '@libp2p/interface'
 
 /**
@@ -23,12 +23,12 @@ import type { Connection, Stream } from '@libp2p/interface'
  */
 export function endWith (connection: Connection, stream: Stream): void {
   const onClose = (): void => {
-    if (stream.status === 'open' || stream.status === 'closing') {
+    if (!hasEnded(stream)) {
       stream.abort(new ConnectionClosedError('The connection was closed'))
     }
   }
 
-  if (connection.status !== 'open' && connection.status !== 'closing') {
+  if (hasEnded(connection)) {
     onClose()
     return
   }

@@ -15,6 +15,7 @@
  * Until: quic-streams.ts has gone.
  */
 import { ConnectionClosedError } from '@libp2p/interface'
+import { hasEnded } from '../../util/streams.ts'
 import { override } from '../../util/override.ts'
 import { heldByPause } from './held-by-pause.ts'
 import type { Override } from '../../util/override.ts'
@@ -197,7 +198,7 @@ export class NativeReads {
   readonly #onError = (err: Error): never => {
     const stream = this.#stream
 
-    if (stream?.status === 'open' || stream?.status === 'closing') {
+    if (stream != null && !hasEnded(stream)) {
       this.#tell(stream, err)
     }
 
