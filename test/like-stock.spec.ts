@@ -32,7 +32,7 @@ describe.each(WORLDS)('over %s with %s, a program that closes its end first', (t
   const world = useWorld(transport, muxer, { ...ANSWERS, ...ANSWERS_ELSEWHERE, [NOTE]: takeNote })
 
   describe.each(Object.keys(ANSWERS))('and reads then what a listener sends that %s', answer => {
-    it.each(sampled(Object.entries(READERS), placeOf(transport, muxer) + Object.keys(ANSWERS).indexOf(answer), 10))('with %s', async (reader, read) => {
+    it.each(sampled(Object.entries(READERS), placeOf(transport, muxer) + Object.keys(ANSWERS).indexOf(answer), WORLDS.length))('with %s', async (reader, read) => {
       await expectLikeStock(world(), Object.keys(STARTS), {
         run: async (side, start) => closeThenRead(side, answer, read, start),
         skips: isTooLate,

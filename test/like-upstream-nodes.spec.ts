@@ -62,7 +62,7 @@ function filter (): Topology['filter'] {
 }
 
 /**
- * All this has little to do with the transport
+ * All this has little to do with the transport: over QUIC it is for the soak alone
  */
 const TRANSPORTS: TransportName[] = sampled(['tcp', 'quic'], 0)
 
