@@ -16,6 +16,7 @@ import { connectIdentified, createOpenerNode, createStockNode, SOCKET_TRANSPORTS
 import { handleRaw } from '../support/raw-listener.ts'
 import { rounds } from '../support/rounds.ts'
 import { bytes, closed, ECHO, echo, exchange, replacedMethods } from '../support/streams.ts'
+import { turn } from '../support/wait.ts'
 import type { StreamOpenerComponents } from '../../src/index.ts'
 import type { ForkedListener } from '../support/fork-listener.ts'
 import type { OpenerServices, TransportName } from '../support/nodes.ts'
@@ -38,7 +39,7 @@ afterEach(async () => {
 async function heapUsed (): Promise<number> {
   for (let i = 0; i < 5; i++) {
     collectGarbage()
-    await new Promise<void>(resolve => { setImmediate(resolve) })
+    await turn()
   }
 
   return process.memoryUsage().heapUsed
