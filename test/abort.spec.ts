@@ -5,6 +5,7 @@ import { addressOf, connectIdentified, createOpenerNode, createStockNode, identi
 import { handleRaw } from './support/raw-listener.ts'
 import { createRelay } from './support/relay.ts'
 import { bytes, closed, ECHO, echo, exchange } from './support/streams.ts'
+import { turn, turns } from './support/wait.ts'
 import type { OpenerServices } from './support/nodes.ts'
 import type { Connection, Libp2p, StreamMuxer, Stream } from '@libp2p/interface'
 
@@ -27,13 +28,7 @@ async function drained (node: Libp2p, peer: Libp2p): Promise<void> {
   const streams = (): number => node.getConnections(peer.peerId).flatMap(({ streams }) => streams).filter(({ direction }) => direction === 'inbound').length
 
   while (streams() > 0) {
-    await new Promise<void>(resolve => { setImmediate(resolve) })
-  }
-}
-
-async function turns (count: number): Promise<void> {
-  for (let i = 0; i < count; i++) {
-    await new Promise<void>(resolve => { setImmediate(resolve) })
+    await turn()
   }
 }
 

@@ -9,6 +9,7 @@ import { addressOf, connectIdentified, createOpenerNode, createStockNode, stopNo
 import { handleRaw } from './support/raw-listener.ts'
 import { createSite, eventually, SITE_TRANSPORTS } from './support/site.ts'
 import { ECHO, pattern } from './support/streams.ts'
+import { turn } from './support/wait.ts'
 import type { BulkStream, StreamOpener } from '../src/index.ts'
 import type { BulkNodes } from './support/bulk-nodes.ts'
 import type { OpenerServices } from './support/nodes.ts'
@@ -66,7 +67,7 @@ describe('the pace of dials', () => {
     const waiting = Promise.allSettled([wait('far'), wait('far'), wait('near')])
 
     for (let i = 0; i < 10; i++) {
-      await new Promise<void>(resolve => { setImmediate(resolve) })
+      await turn()
     }
 
     expect(arrived).toEqual(['near', 'far'])
@@ -180,7 +181,7 @@ describe('a stream of a session', () => {
       if (i % 2 === 0) {
         // before, in the middle of, and after the answer of the peer
         for (let turns = i % 30; turns > 0; turns--) {
-          await new Promise<void>(resolve => { setImmediate(resolve) })
+          await turn()
         }
       } else {
         for (let turns = i % 150; turns > 0; turns--) {

@@ -11,6 +11,7 @@ import { createOpenerNode, createStockNode, stopNodes } from './support/nodes.ts
 import { handleRaw } from './support/raw-listener.ts'
 import { connectionsBetween, cut, createRefusingAddress, createSite, eventually, SITE_TRANSPORTS } from './support/site.ts'
 import { ECHO, exchange, pattern } from './support/streams.ts'
+import { turn } from './support/wait.ts'
 import type { BulkStream, BulkStreamOptions, StreamOpener } from '../src/index.ts'
 import type { OpenerServices } from './support/nodes.ts'
 import type { Site, SiteTransport } from './support/site.ts'
@@ -532,7 +533,7 @@ describe('a bulk stream that is aborted', () => {
 
         // from at once to when all are open
         for (let turns = (i * prime) % 40; turns > 0; turns--) {
-          await new Promise<void>(resolve => { setImmediate(resolve) })
+          await turn()
         }
 
         controller.abort(reason)

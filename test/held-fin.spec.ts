@@ -6,6 +6,7 @@ import { streamOpener } from '../src/index.ts'
 import { connectIdentified, createOpenerNode, createStockNode, addressOf, SOCKET_TRANSPORTS, stopNodes } from './support/nodes.ts'
 import { createRelay } from './support/relay.ts'
 import { bytes, closed, ECHO, echo, exchange, readAll, replacedMethods } from './support/streams.ts'
+import { until } from './support/wait.ts'
 import type { OpenerServices } from './support/nodes.ts'
 import type { Relay } from './support/relay.ts'
 import type { Connection, Libp2p, MessageStream, Stream, StreamMuxer, StreamMuxerFactory } from '@libp2p/interface'
@@ -21,12 +22,6 @@ afterEach(async () => {
   await stopNodes(dialer, listener)
   await relay.close()
 })
-
-async function until (condition: () => boolean): Promise<void> {
-  while (!condition()) {
-    await new Promise<void>(resolve => { setImmediate(resolve) })
-  }
-}
 
 describe('the FIN of a stream that is closed over QUIC, to a stock listener that does not answer before the end', () => {
   let ended: number

@@ -1,10 +1,11 @@
 import { identify } from '@libp2p/identify'
 import { afterEach, describe, expect, it } from 'vitest'
 import { addressOf, createOpenerNode, createStockNode, identified, SOCKET_TRANSPORTS, stopNodes, TRANSPORTS } from './support/nodes.ts'
-import { handleRaw, echoOf, message } from './support/raw-listener.ts'
+import { handleRaw, message } from './support/raw-listener.ts'
 import { createRelay } from './support/relay.ts'
 import { rounds } from './support/rounds.ts'
 import { bytes, ECHO, echo, exchange, readAll } from './support/streams.ts'
+import { turn } from './support/wait.ts'
 import type { OpenerServices } from './support/nodes.ts'
 import type { Relay } from './support/relay.ts'
 import type { Libp2p, Stream, StreamMuxer } from '@libp2p/interface'
@@ -130,7 +131,7 @@ describe.each(SOCKET_TRANSPORTS)('before identify, through a relay over %s', tra
     relay.hold()
 
     const opening = dialer.services.streamOpener.newStream(listener.peerId, ['/a/1.0.0', '/c/1.0.0', '/b/1.0.0'])
-    await hasStream('/a/1.0.0')
+    await untilStream('/a/1.0.0')
     announce(['/b/1.0.0', '/c/1.0.0'])
 
     const stream = await opening
@@ -158,7 +159,7 @@ describe.each(SOCKET_TRANSPORTS)('before identify, through a relay over %s', tra
     relay.hold()
 
     const opening = dialer.services.streamOpener.newStream(listener.peerId, ['/a/1.0.0', '/b/1.0.0'])
-    await hasStream('/a/1.0.0')
+    await untilStream('/a/1.0.0')
     announce(['/b/1.0.0', '/a/1.0.0'])
 
     const stream = await opening
@@ -283,24 +284,23 @@ describe.each(TRANSPORTS)('the first stream straight after the dial over %s', tr
     await dialer.dial(addressOf(listener))
     const opening = dialer.services.streamOpener.newStream(listener.peerId, '/fickle/1.0.0')
 
-    await hasStream('/fickle/1.0.0')
+    await untilStream('/fickle/1.0.0')
     announce(['/fickle/1.0.0'])
 
     const stream = await opening
     const read = readAll(stream)
     refuse.resolve()
     await expect(read).rejects.toThrow(expect.objectContaining({ name: 'UnsupportedProtocolError' }))
-    expect(echoOf('/fickle/1.0.0').length).toBeGreaterThan(0)
   })
 })
 
 /**
  * Resolves when the dialer has a stream of the protocol
  */
-async function hasStream (protocol: string): Promise<void> {
+async function untilStream (protocol: string): Promise<void> {
   const [connection] = dialer.getConnections(listener.peerId)
 
   while (connection?.streams.some(stream => stream.protocol === protocol) !== true) {
-    await new Promise<void>(resolve => { setImmediate(resolve) })
+    await turn()
   }
 }

@@ -15,12 +15,12 @@ import { Registry } from 'prom-client'
 import { toString } from 'uint8arrays/to-string'
 import { afterEach, describe, expect, it } from 'vitest'
 import { streamOpener } from '../src/index.ts'
-import { until as becomes } from './support/bulk-data.ts'
 import { addressOf, connectIdentified, createStockNode, identified } from './support/nodes.ts'
 import { echoOf, handleRaw } from './support/raw-listener.ts'
 import { rounds } from './support/rounds.ts'
 import { publicTcp } from './support/third-party.ts'
 import { bytes, ECHO, echo, exchange, pattern } from './support/streams.ts'
+import { turn, until } from './support/wait.ts'
 import type { NodeInit, TransportName } from './support/nodes.ts'
 import type { StreamOpenerInit } from '../src/index.ts'
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
@@ -114,7 +114,7 @@ afterEach(stopCleanly)
 /**
  * Resolves when it is so, which is looked at after each of these events
  */
-async function until (target: object, event: string, isSo: () => boolean): Promise<void> {
+async function untilEvent (target: object, event: string, isSo: () => boolean): Promise<void> {
   while (!isSo()) {
     await pEvent(target as any, event, { timeout: 30_000 })
   }
@@ -156,7 +156,7 @@ describe.each(STREAM_TRANSPORTS)('over %s', transport => {
       expect(await listener.services.ping.ping(dialer.peerId)).toBeGreaterThanOrEqual(0)
 
       for (let i = 0; i < 20; i++) {
-        await becomes(() => !isPinging(dialer))
+        await until(() => !isPinging(dialer))
         expect(await dialer.services.ping.ping(listener.peerId)).toBeGreaterThanOrEqual(0)
       }
 
@@ -269,8 +269,8 @@ describe.each(WITHOUT_AND_WITH)('on nodes %s intercept', (_, intercepts) => {
     }
 
     await Promise.all([
-      until(first.services.dht.routingTable, 'peer:add', () => first.services.dht.routingTable.size === others.length),
-      ...others.map(async ({ services: { dht: { routingTable } } }) => until(routingTable, 'peer:add', () => routingTable.size > 0))
+      untilEvent(first.services.dht.routingTable, 'peer:add', () => first.services.dht.routingTable.size === others.length),
+      ...others.map(async ({ services: { dht: { routingTable } } }) => untilEvent(routingTable, 'peer:add', () => routingTable.size > 0))
     ])
 
     await others[0]?.contentRouting.put(key, value)
@@ -321,7 +321,7 @@ describe.each(WITHOUT_AND_WITH)('on nodes %s intercept', (_, intercepts) => {
 
     // the two at the ends have one neighbour
     await Promise.all(network.map(async ({ services: { pubsub } }, i) => {
-      return until(pubsub, 'gossipsub:heartbeat', () => pubsub.getMeshPeers(topic).length === (i % 4 === 0 ? 1 : 2))
+      return untilEvent(pubsub, 'gossipsub:heartbeat', () => pubsub.getMeshPeers(topic).length === (i % 4 === 0 ? 1 : 2))
     }))
 
     const sent = network.flatMap((_, i) => Array.from({ length: 10 }, (_, j) => `${j} of ${i}`)).sort()
@@ -329,7 +329,7 @@ describe.each(WITHOUT_AND_WITH)('on nodes %s intercept', (_, intercepts) => {
       await Promise.all(sent.filter(text => text.endsWith(`of ${i}`)).map(async text => pubsub.publish(topic, bytes(text))))
     }))
     await Promise.all(network.map(async ({ services: { pubsub } }, i) => {
-      return until(pubsub, 'gossipsub:heartbeat', () => (received[i]?.length ?? 0) >= sent.length)
+      return untilEvent(pubsub, 'gossipsub:heartbeat', () => (received[i]?.length ?? 0) >= sent.length)
     }))
 
     expect(received.map(texts => texts.sort())).toEqual(network.map(() => sent))
@@ -349,7 +349,7 @@ describe.each(WITHOUT_AND_WITH)('on nodes %s intercept', (_, intercepts) => {
     })
     const used = watchProtocols(relay, [RELAY_V2_HOP_CODEC, RELAY_V2_STOP_CODEC])
 
-    await until(listener, 'self:peer:update', () => listener.getMultiaddrs().length > 0)
+    await untilEvent(listener, 'self:peer:update', () => listener.getMultiaddrs().length > 0)
     expect([...relay.services.relay.reservations.keys()].map(String)).toEqual([`${listener.peerId}`])
 
     const [connection] = await Promise.all([
@@ -398,7 +398,7 @@ describe.each(WITHOUT_AND_WITH)('on nodes %s intercept', (_, intercepts) => {
 
     expect(asking.getMultiaddrs()).toEqual([])
     await asking.dial(componentsOf(asked).transportManager.getAddrs())
-    await until(asking, 'self:peer:update', () => asking.getMultiaddrs().length > 0)
+    await untilEvent(asking, 'self:peer:update', () => asking.getMultiaddrs().length > 0)
 
     expect(asking.getMultiaddrs().map(String)).toEqual([`${addr}/p2p/${asking.peerId}`])
     expect(used).toContain('outbound /libp2p/autonat/1.0.0')
@@ -428,7 +428,7 @@ describe.each(WITHOUT_AND_WITH)('on nodes %s intercept', (_, intercepts) => {
       services: { dcutr: dcutr() }
     })
     confirmAddresses(listener)
-    await until(listener, 'self:peer:update', () => listener.getMultiaddrs().length === 2)
+    await untilEvent(listener, 'self:peer:update', () => listener.getMultiaddrs().length === 2)
 
     const dialer = await createPublicNode(intercepts, 3, { services: { dcutr: dcutr() } })
     confirmAddresses(dialer)
@@ -441,7 +441,7 @@ describe.each(WITHOUT_AND_WITH)('on nodes %s intercept', (_, intercepts) => {
     })
 
     const relayed = await dialer.dial(multiaddr(`${addressOf(relay)}/p2p-circuit/p2p/${listener.peerId}`))
-    await until(relayed, 'close', () => relayed.status !== 'open')
+    await untilEvent(relayed, 'close', () => relayed.status !== 'open')
     await direct.promise
 
     expect(dialer.getConnections(listener.peerId).map(({ direct, limits }) => ({ direct, limits }))).toStrictEqual([{ direct: true, limits: undefined }])
@@ -739,7 +739,7 @@ describe('a listener whose identify never answers', () => {
     const controller = new AbortController()
     const first = expect(dialer.services.identify.identify(connection, { signal: controller.signal })).rejects.toThrow(expect.objectContaining({ name: 'AbortError' }))
 
-    await hasStream(connection, IDENTIFY)
+    await untilStream(connection, IDENTIFY)
     await expect(dialer.services.identify.identify(connection)).rejects.toThrow(expect.objectContaining({ name: 'TooManyOutboundProtocolStreamsError' }))
     controller.abort()
     await first
@@ -748,7 +748,7 @@ describe('a listener whose identify never answers', () => {
   it.each(WITHOUT_AND_WITH)('is asked once at a time, also where libp2p has asked first, %s intercept', async (_, intercepts) => {
     const { dialer, connection } = await createPair(interceptIf(intercepts), true)
 
-    await hasStream(connection, IDENTIFY)
+    await untilStream(connection, IDENTIFY)
     await expect(dialer.services.identify.identify(connection, { signal: AbortSignal.timeout(2_000) })).rejects.toThrow(expect.objectContaining({ name: 'TooManyOutboundProtocolStreamsError' }))
   })
 
@@ -765,9 +765,9 @@ describe('a listener whose identify never answers', () => {
   })
 })
 
-async function hasStream (connection: Connection, protocol: string): Promise<void> {
+async function untilStream (connection: Connection, protocol: string): Promise<void> {
   while (!connection.streams.some(stream => stream.protocol === protocol)) {
-    await new Promise<void>(resolve => { setImmediate(resolve) })
+    await turn()
   }
 }
 

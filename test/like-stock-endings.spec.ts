@@ -7,6 +7,7 @@ import { beforeAll, describe, it, vi } from 'vitest'
 import { handleRaw } from './support/raw-listener.ts'
 import { rounds, sampled } from './support/rounds.ts'
 import { ANSWERS } from './like-stock/answers.ts'
+import { reconnect } from './like-stock/choices.ts'
 import { closeThenRead, STARTS } from './like-stock/close-then-read.ts'
 import { answerOne, closeThenReset, closeWhileWaiting, refuseLate, REFUSALS, requestInTurn } from './like-stock/endings.ts'
 import { expectLikeStock, expectOf } from './like-stock/expect.ts'
@@ -49,7 +50,7 @@ describe.each(WORLDS)('over %s with %s', (transport, muxer) => {
     // who does not ask for it has to wait for 10 seconds
     await expectOf(ours().filter(({ how }) => how === 'newStream'), {
       // a link that was to be cut before may be cut only now
-      prepare: async side => side.reconnect(),
+      prepare: async sides => reconnect(sides, []),
       run: async side => closeWhileWaiting(side, 'reads nothing'),
       isGood
     })

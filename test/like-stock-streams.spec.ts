@@ -69,12 +69,12 @@ describe.each(WORLDS.slice(0, 2))('over %s with %s, of several protocols a progr
   // who asked for speed does not know what the peer has begun to speak without saying so
   it.each(ADDED)('from a listener that has said that it speaks $said, and speaks $speaks, if the program has not asked for speed, and has used $used', async ({ said, speaks, used }) => {
     for (const order of sampled(FEW_ORDERS, placeOf(transport, muxer) + used.length + speaks.length, 3)) {
-      await speak(world(), said)
-      await reconnect(world(), used)
-      await speak(world(), speaks)
-
       await expectLikeStock(world(), [`${order}`], {
-        prepare: async () => {},
+        prepare: async sides => {
+          await speak(world(), said)
+          await reconnect(sides, used)
+          await speak(world(), speaks)
+        },
         skips: ({ how }) => how === 'newStream',
         run: async side => choose(side, order)
       })
@@ -90,13 +90,13 @@ describe.each(WORLDS.slice(0, 2))('over %s with %s, of several protocols a progr
   })
 
   it.each(DROPPED)('with `negotiateFully`, from a listener that has said that it speaks $said, and speaks $speaks', async ({ said, speaks }) => {
-    await speak(world(), said)
-    await reconnect(world(), [])
-    await speak(world(), speaks)
-
     for (const order of sampled([...ORDERS, ...ORDERS.map(order => order.slice(0, 1))], placeOf(transport, muxer) + speaks.length, 10)) {
       await expectLikeStock(world(), [`${order}`], {
-        prepare: async () => {},
+        prepare: async sides => {
+          await speak(world(), said)
+          await reconnect(sides, [])
+          await speak(world(), speaks)
+        },
         run: async side => choose(side, order, { negotiateFully: true })
       })
     }

@@ -13,6 +13,7 @@ import { READERS } from './like-stock/readers.ts'
 import { useWorld } from './like-stock/use-world.ts'
 import { placeOf, WORLDS } from './like-stock/world.ts'
 import { sampled } from './support/rounds.ts'
+import type { Side } from './like-stock/side.ts'
 
 /**
  * The protocol of a listener that takes note of what arrives
@@ -25,11 +26,13 @@ const NOTE = 'takes note'
 const FEW_ANSWERS = ['answers and ends', 'ends without an answer', 'answers at the end of the request', 'resets when it has the request']
 const FEW_READERS = Object.entries(READERS).filter(([name]) => ['for await', 'message and close'].includes(name))
 
+const redial = async (sides: Side[]): Promise<unknown> => Promise.all(sides.map(async side => side.redial()))
+
 describe.each(WORLDS)('over %s with %s, a program that closes its end first', (transport, muxer) => {
   const world = useWorld(transport, muxer, { ...ANSWERS, ...ANSWERS_ELSEWHERE, [NOTE]: takeNote })
 
   describe.each(Object.keys(ANSWERS))('and reads then what a listener sends that %s', answer => {
-    it.each(sampled(Object.entries(READERS), placeOf(transport, muxer) + Object.keys(ANSWERS).indexOf(answer), 10))('with %s', async (reader, read) => {
+    it.each(sampled(Object.entries(READERS), placeOf(transport, muxer) + Object.keys(ANSWERS).indexOf(answer), WORLDS.length))('with %s', async (reader, read) => {
       await expectLikeStock(world(), Object.keys(STARTS), {
         run: async (side, start) => closeThenRead(side, answer, read, start),
         skips: isTooLate,
@@ -42,7 +45,7 @@ describe.each(WORLDS)('over %s with %s, a program that closes its end first', (t
     it.each(sampled(FEW_READERS, placeOf(transport, muxer) + FEW_ANSWERS.indexOf(answer), 2))('with %s', async (reader, read) => {
       await expectLikeStock(world(), ['at once'], {
         run: async (side, start) => closeThenRead(side, answer, read, start),
-        prepare: async side => side.redial(),
+        prepare: redial,
         isAsGood: isAsGoodWith(answer, reader)
       })
     })
@@ -58,7 +61,7 @@ describe.each(WORLDS)('over %s with %s, a program that closes its end first', (t
   if (transport !== 'memory') {
     it.each(Object.keys(WRITES))('is done with it before anything comes back, having written %s', async write => {
       await expectLikeStock(world(), [write], { run: async side => closeWhileHeld(side, NOTE, write) })
-      await expectLikeStock(world(), [write], { run: async side => closeWhileHeld(side, NOTE, write), prepare: async side => side.redial() })
+      await expectLikeStock(world(), [write], { run: async side => closeWhileHeld(side, NOTE, write), prepare: redial })
     })
   }
 })

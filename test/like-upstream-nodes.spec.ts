@@ -11,10 +11,10 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { pEvent } from 'p-event'
 import { describe, it } from 'vitest'
 import { expectAlike, outcome } from './like-stock/alike.ts'
-import { until } from './support/bulk-data.ts'
 import { addressOf, connectIdentified, identified } from './support/nodes.ts'
 import { sampled } from './support/rounds.ts'
 import { bytes, closed, ECHO, echo, exchange, pattern } from './support/streams.ts'
+import { until } from './support/wait.ts'
 import type { Creates } from './like-stock/alike.ts'
 import type { TransportName } from './support/nodes.ts'
 import type { Connection, Libp2p, Stream, Topology } from '@libp2p/interface'
@@ -62,7 +62,7 @@ function filter (): Topology['filter'] {
 }
 
 /**
- * All this has little to do with the transport
+ * All this has little to do with the transport: over QUIC it is for the soak alone
  */
 const TRANSPORTS: TransportName[] = sampled(['tcp', 'quic'], 0)
 

@@ -6,6 +6,7 @@ import { addressOf, connectIdentified, createOpenerNode, createStockNode, SOCKET
 import { handleRaw, message } from './support/raw-listener.ts'
 import { rounds } from './support/rounds.ts'
 import { bytes, closed, ECHO, echo, exchange } from './support/streams.ts'
+import { turn } from './support/wait.ts'
 import type { StreamOpenerInit } from '../src/index.ts'
 import type { ForkedListener } from './support/fork-listener.ts'
 import type { OpenerServices } from './support/nodes.ts'
@@ -60,10 +61,6 @@ function outbound (connection: Connection, protocol: string): Stream[] {
 
 function nameOf (result: PromiseSettledResult<unknown>): string {
   return result.status === 'rejected' ? result.reason.name : 'fulfilled'
-}
-
-async function turn (): Promise<void> {
-  await new Promise<void>(resolve => { setImmediate(resolve) })
 }
 
 /**

@@ -7,6 +7,7 @@ import { addressOf, connectIdentified, createOpenerNode, createStockNode, SOCKET
 import { createRelay } from './support/relay.ts'
 import { rounds } from './support/rounds.ts'
 import { bytes, ECHO, echo, exchange, HANDLER_STYLES, readAll, replacedMethods } from './support/streams.ts'
+import { turn } from './support/wait.ts'
 import type { ForkedListener } from './support/fork-listener.ts'
 import type { OpenerServices, TransportName } from './support/nodes.ts'
 import type { Relay } from './support/relay.ts'
@@ -129,10 +130,6 @@ describe.each(TRANSPORTS)('over %s', transport => {
     }
   }
 
-  async function turn (): Promise<void> {
-    await new Promise<void>(resolve => { setImmediate(resolve) })
-  }
-
   it('stock handlers that come late are never told of the end, so the guard is needed', async () => {
     const stream = await openEnded(await createStockNode(transport))
     let told = false
@@ -237,7 +234,7 @@ describe('a guarded listener', () => {
     await dialer.dial(addressOf(node))
 
     while (node.getConnections().length === 0) {
-      await new Promise<void>(resolve => { setImmediate(resolve) })
+      await turn()
     }
 
     expect(node.getProtocols()).not.toContain(LISTENER_GUARD_PROTOCOL)

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { connectIdentified, createOpenerNode, createStockNode, stopNodes, TRANSPORTS } from './support/nodes.ts'
 import { echoOf, handleRaw, message } from './support/raw-listener.ts'
 import { bytes, closed, ECHO, echo, exchange, readAll, replacedMethods } from './support/streams.ts'
+import { turn } from './support/wait.ts'
 import type { OpenerServices } from './support/nodes.ts'
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 
@@ -176,7 +177,7 @@ describe.each(TRANSPORTS)('a listener over %s', transport => {
       for (const byte of echoOf(ECHO)) {
         stream.send(Uint8Array.from([byte]))
         await stream.onDrain()
-        await new Promise<void>(resolve => { setImmediate(resolve) })
+        await turn()
       }
 
       await echo(stream)
@@ -196,7 +197,7 @@ describe.each(TRANSPORTS)('a listener over %s', transport => {
         if (cut > 0) {
           stream.send(all.subarray(0, cut))
           await stream.onDrain()
-          await new Promise<void>(resolve => { setImmediate(resolve) })
+          await turn()
         }
 
         if (cut < all.byteLength) {
@@ -232,7 +233,7 @@ describe.each(TRANSPORTS)('a listener over %s', transport => {
     await stream.onDrain()
     const controller = new AbortController()
     const closing = stream.close({ signal: controller.signal })
-    await new Promise<void>(resolve => { setImmediate(resolve) })
+    await turn()
     controller.abort()
     await closing
     expect(stream.writeStatus).toBe('closed')
@@ -252,7 +253,7 @@ describe.each(TRANSPORTS)('a listener over %s', transport => {
         sent += HEADER.byteLength
 
         if (sent % 1_000 < HEADER.byteLength) {
-          await new Promise<void>(resolve => { setImmediate(resolve) })
+          await turn()
         }
       }
     }

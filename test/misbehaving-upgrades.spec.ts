@@ -8,6 +8,7 @@ import { firstMessage, splitAt, takeUpgrades } from './support/raw-upgrades.ts'
 import { sampled } from './support/rounds.ts'
 import { bytes, ECHO, echo, exchange } from './support/streams.ts'
 import { DIAL_TRANSPORTS, dialAndLook, encrypted, ENCRYPTER_NAMES, ENCRYPTER_PROTOCOLS, meet, untilRemembered } from './support/upgrades.ts'
+import { turns } from './support/wait.ts'
 import type { OpenerServices } from './support/nodes.ts'
 import type { RawUpgrade, RawUpgrades } from './support/raw-upgrades.ts'
 import type { DialTransport, EncrypterName } from './support/upgrades.ts'
@@ -34,7 +35,7 @@ const ANSWERS: Array<{ does: string, answer: Uint8Array, error: string }> = [
  */
 async function sendSplit (maConn: MultiaddrConnection, data: Uint8Array, length: number): Promise<void> {
   maConn.send(data.subarray(0, length))
-  await new Promise(resolve => { setImmediate(() => { setImmediate(resolve) }) })
+  await turns(2)
 
   if (maConn.status === 'open') {
     maConn.send(data.subarray(length))

@@ -5,7 +5,8 @@
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
+import { pack } from './support/packages.ts'
 
 const root = join(import.meta.dirname, '..')
 const project = mkdtempSync(join(tmpdir(), 'libp2p-stream-opener-'))
@@ -29,14 +30,14 @@ try {
   // nothing of the service needs this one
   packages.push('@libp2p/tls')
 
-  const [{ filename }] = JSON.parse(run(root, 'npm', 'pack', '--json', '--pack-destination', project))
+  const tarball = await pack(project)
 
   writeFileSync(join(project, 'package.json'), JSON.stringify({
     name: 'new-user',
     private: true,
     type: 'module',
     dependencies: {
-      'libp2p-stream-opener': `file:${filename}`,
+      'libp2p-stream-opener': `file:${tarball}`,
       ...Object.fromEntries([...packages, 'typescript', '@types/node'].map(name => [name, devDependencies[name]]))
     }
   }))
@@ -66,7 +67,7 @@ try {
     }
   }
 
-  process.stdout.write(`${filename}: installs, type-checks and runs in an empty project, with noise and with TLS on the socket\n`)
+  process.stdout.write(`${basename(tarball)}: installs, type-checks and runs in an empty project, with noise and with TLS on the socket\n`)
 } finally {
   rmSync(project, { recursive: true })
 }

@@ -5,6 +5,7 @@ import { Uint8ArrayList } from 'uint8arraylist'
 import { addressOf, connectIdentified, createOpenerNode, createStockNode, identified, stopNodes, TRANSPORTS } from './support/nodes.ts'
 import { rounds } from './support/rounds.ts'
 import { bytes, closed, ECHO, echo, exchange, pattern, readAll, replacedMethods, sendAll } from './support/streams.ts'
+import { turn } from './support/wait.ts'
 import type { OpenerServices } from './support/nodes.ts'
 import type { Connection, Libp2p, Stream, StreamMessageEvent } from '@libp2p/interface'
 
@@ -207,7 +208,7 @@ describe.each(TRANSPORTS)('an optimistic stream over %s', transport => {
 
       // the listener has answered, and nobody has seen a byte of it
       while (stream.readBufferLength === 0) {
-        await new Promise<void>(resolve => { setImmediate(resolve) })
+        await turn()
       }
       expect(received.byteLength).toBe(0)
 

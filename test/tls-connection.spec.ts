@@ -12,6 +12,7 @@ import { addUnconfirmed } from '../src/util/unconfirmed.ts'
 import { untilSteady } from './support/bulk-data.ts'
 import { bytes, pattern } from './support/streams.ts'
 import { createEncrypter, createIdentity, encrypt, tcpPair } from './support/tcp-pair.ts'
+import { turn } from './support/wait.ts'
 import type { EncrypterFactory, Identity, TcpPair } from './support/tcp-pair.ts'
 import type { MessageStream, StreamCloseEvent } from '@libp2p/interface'
 
@@ -216,7 +217,7 @@ it('a peer that resets while the connection is being closed ends it', async () =
   }
 
   const closing = pair.dialer.close().then(() => 'closed', () => 'not closed')
-  await new Promise<void>(resolve => { setImmediate(resolve) })
+  await turn()
   pair.listener.socket.resetAndDestroy()
   // as ever, close() rejects then, or not
   expect(['closed', 'not closed']).toContainEqual(await closing)

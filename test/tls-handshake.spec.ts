@@ -12,6 +12,7 @@ import { tls } from '../src/tls/index.ts'
 import * as foreign from './support/certificate.ts'
 import { bytes, pattern } from './support/streams.ts'
 import { createEncrypter, createIdentity, encrypt, tcpPair } from './support/tcp-pair.ts'
+import { turn } from './support/wait.ts'
 import type { Identity, TcpConnection, TcpPair } from './support/tcp-pair.ts'
 import type { ConnectionEncrypter, SecureConnectionOptions, SecuredConnection } from '@libp2p/interface'
 import type { Socket } from 'node:net'
@@ -190,7 +191,7 @@ describe.each(SIDES)('at the %s', side => {
       secure(remote, other, pair[other]).catch(() => {})
 
       for (let i = 0; i < turns; i++) {
-        await (i % 2 === 0 ? Promise.resolve() : new Promise<void>(resolve => { setImmediate(resolve) }))
+        await (i % 2 === 0 ? Promise.resolve() : turn())
       }
 
       const isDone = await Promise.race([outcome, Promise.resolve('under way')]) === 'secured'

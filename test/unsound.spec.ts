@@ -4,6 +4,7 @@ import { addressOf, connectIdentified, createOpenerNode, createStockNode, SOCKET
 import { message } from './support/raw-listener.ts'
 import { createRelay } from './support/relay.ts'
 import { bytes, closed, readAll } from './support/streams.ts'
+import { turns } from './support/wait.ts'
 import type { StreamOpenerInit } from '../src/index.ts'
 import type { OpenerServices, TransportName } from './support/nodes.ts'
 import type { Relay } from './support/relay.ts'
@@ -55,12 +56,6 @@ describe.each(SOCKET_TRANSPORTS)('a payload that proposes another protocol over 
     return (await end).error?.name
   }
 
-  async function turns (): Promise<void> {
-    for (let i = 0; i < 100; i++) {
-      await new Promise<void>(resolve => { setImmediate(resolve) })
-    }
-  }
-
   it('reaches the handler of that protocol, which is inherent', async () => {
     const commands = await connect(transport)
 
@@ -69,7 +64,7 @@ describe.each(SOCKET_TRANSPORTS)('a payload that proposes another protocol over 
     const end = send()
 
     while (commands.length === 0) {
-      await turns()
+      await turns(100)
     }
 
     relay.release()
@@ -81,7 +76,7 @@ describe.each(SOCKET_TRANSPORTS)('a payload that proposes another protocol over 
     const commands = await connect(transport, { negotiation: protocol => protocol === TUNNEL ? 'full' : undefined })
 
     await expect(send()).rejects.toThrow(expect.objectContaining({ name: 'UnsupportedProtocolError' }))
-    await turns()
+    await turns(100)
     expect(commands).toEqual([])
   })
 
@@ -89,7 +84,7 @@ describe.each(SOCKET_TRANSPORTS)('a payload that proposes another protocol over 
     const commands = await connect(transport)
 
     expect(await send(concat([Uint8Array.of(0), PAYLOAD]))).toBeOneOf(['UnsupportedProtocolError', 'StreamClosedError', 'StreamResetError'])
-    await turns()
+    await turns(100)
     expect(commands).toEqual([])
   })
 })

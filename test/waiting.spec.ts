@@ -5,6 +5,7 @@ import { pushProtocols } from './support/identify-push.ts'
 import { addressOf, connectIdentified, createOpenerNode, createStockNode, identified, SOCKET_TRANSPORTS, stopNodes } from './support/nodes.ts'
 import { handleRaw } from './support/raw-listener.ts'
 import { bytes, closed, ECHO, echo, exchange } from './support/streams.ts'
+import { turn } from './support/wait.ts'
 import type { OpenStreamOnOptions, StreamOpenerInit } from '../src/index.ts'
 import type { NodeInit, OpenerServices } from './support/nodes.ts'
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
@@ -49,10 +50,6 @@ function status (): { open: number, negotiating: number, queued: number } {
 
 async function outcome (opening: Promise<unknown>): Promise<string> {
   return opening.then(() => 'opened', err => err.name)
-}
-
-async function turn (): Promise<void> {
-  await new Promise<void>(resolve => { setImmediate(resolve) })
 }
 
 describe('an intercepted call that libp2p would not let wait', () => {

@@ -1,4 +1,4 @@
-import { exchange } from '../../test/support/exchange.ts'
+import { exchangeTimed } from '../../test/support/exchange.ts'
 import { summarise } from './statistics.ts'
 import type { Ending } from '../../test/support/exchange.ts'
 import type { Summary } from './statistics.ts'
@@ -41,7 +41,7 @@ export async function runBlock (open: () => Promise<Stream>, { size, ending, inF
 
     await Promise.all(Array.from({ length: inFlight }, async () => {
       while (left-- > 0) {
-        await exchange(await open(), ending)
+        await exchangeTimed(await open(), ending)
       }
     }))
   })

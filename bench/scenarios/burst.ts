@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { multiaddr } from '@multiformats/multiaddr'
 import { quantile } from 'simple-statistics'
 import { ECHO } from '../../test/support/streams.ts'
-import { exchange } from '../../test/support/exchange.ts'
+import { exchangeTimed } from '../../test/support/exchange.ts'
 import { interleave } from '../parts/interleave.ts'
 import { print } from '../parts/print.ts'
 import { number, printTable, spread } from '../parts/table.ts'
@@ -53,7 +53,7 @@ async function runBurst (open: () => Promise<Stream>, size: number): Promise<Bur
   const timer = setTimeout(() => { reject(new Error('It is not over')) }, PATIENCE)
 
   await Promise.allSettled(Array.from({ length: size }, async () => {
-    const answeredAt = await Promise.race([late, open().then(async stream => exchange(stream, 'closed at both ends'))])
+    const answeredAt = await Promise.race([late, open().then(async stream => exchangeTimed(stream, 'closed at both ends'))])
 
     answers.push(answeredAt - start)
     end = performance.now()

@@ -3,7 +3,7 @@ import { yamux } from '@libp2p/yamux'
 import { ECHO } from '../../test/support/streams.ts'
 import { bareMuxer } from '../parts/bare-muxer.ts'
 import { connectAll } from '../parts/connect-all.ts'
-import { exchange } from '../../test/support/exchange.ts'
+import { exchangeTimed } from '../../test/support/exchange.ts'
 import { IDLE, MANY_STREAMS } from '../parts/idle.ts'
 import { interleave } from '../parts/interleave.ts'
 import { heldPerPeer } from '../parts/memory.ts'
@@ -120,7 +120,7 @@ function report (recorder: Recorder, grownIn: string, costs: Costs): Target {
 
 async function measureMemory (recorder: Recorder, { dialer, peers }: Grown, init: InterleaveInit): Promise<Target[]> {
   async function use (opener: Dialer['services']['streamOpener'], connection: Connection): Promise<void> {
-    await exchange(await opener.newStreamOn(connection, ECHO), 'closed at both ends')
+    await exchangeTimed(await opener.newStreamOn(connection, ECHO), 'closed at both ends')
   }
 
   const samples = await interleave({

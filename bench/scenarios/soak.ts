@@ -2,7 +2,7 @@ import { AbortError } from '@libp2p/interface'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { multiaddr } from '@multiformats/multiaddr'
 import { raceSignal } from 'race-signal'
-import { exchange } from '../../test/support/exchange.ts'
+import { exchangeTimed } from '../../test/support/exchange.ts'
 import { ECHO, readAll } from '../../test/support/streams.ts'
 import { settledHeap } from '../parts/memory.ts'
 import { print } from '../parts/print.ts'
@@ -78,7 +78,7 @@ class Opens {
       const closed = this.#closed
 
       try {
-        await exchange(await this.#dialer.dialProtocol(this.#addr, ECHO), 'closed at both ends')
+        await exchangeTimed(await this.#dialer.dialProtocol(this.#addr, ECHO), 'closed at both ends')
         isAnswered = true
       } catch (err: any) {
         if (this.#kills === closed) {

@@ -5,11 +5,12 @@ import { byteStream } from '@libp2p/utils'
 import { describe, expect, it } from 'vitest'
 import { receiveBulk } from '../../src/index.ts'
 import { forkBulkListener, ENDLESS, FAST } from '../support/bulk-listener.ts'
-import { digestOf, turn, until } from '../support/bulk-data.ts'
+import { digestOf } from '../support/bulk-data.ts'
 import { listen, MIB, Sending } from '../support/quic-sending.ts'
 import { connectQuic, createQuicNode, DIRECTIONS } from '../support/quic-streams.ts'
 import { rounds, sampled } from '../support/rounds.ts'
 import { bytes, closed, readAll } from '../support/streams.ts'
+import { turn, until } from '../support/wait.ts'
 import type { Stream, StreamCloseEvent } from '@libp2p/interface'
 
 const RESETS = rounds(1_000)

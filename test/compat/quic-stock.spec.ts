@@ -3,10 +3,10 @@
  * has mended what is mended here.
  */
 import { describe, expect, it } from 'vitest'
-import { until } from '../support/bulk-data.ts'
 import { digestOfStream, KIB, MIB, Sending } from '../support/quic-sending.ts'
 import { connectQuic, DIRECTIONS, muxerOf, watchNativeReads } from '../support/quic-streams.ts'
 import { bytes, closed, readAll } from '../support/streams.ts'
+import { until } from '../support/wait.ts'
 import type { Stream } from '@libp2p/interface'
 
 describe.each(DIRECTIONS)('a QUIC stream of stock that is %s', direction => {

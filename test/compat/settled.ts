@@ -1,4 +1,4 @@
-import { turn } from '../support/bulk-data.ts'
+import { turn } from '../support/wait.ts'
 
 /**
  * What came of a promise by now, and 100 turns of the event loop

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import fc from 'fast-check'
 import { Uint8ArrayList } from 'uint8arraylist'
-import { turn } from '../support/bulk-data.ts'
 import { pattern } from '../support/streams.ts'
 import { record } from './record.ts'
+import { turn } from '../support/wait.ts'
 import type { BulkChunk } from '../../src/index.ts'
 
 export interface Source {

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Uint8ArrayList } from 'uint8arraylist'
-import { turn } from '../support/bulk-data.ts'
+import { turn } from '../support/wait.ts'
 import type { Stream, StreamMessageEvent } from '@libp2p/interface'
 
 /**

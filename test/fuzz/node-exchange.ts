@@ -1,10 +1,10 @@
 import { equals } from 'uint8arrays/equals'
 import { withErrors } from '../../src/util/to-error.ts'
-import { turn } from '../support/bulk-data.ts'
 import { pattern } from '../support/streams.ts'
 import { checkName, DOCUMENTED_ERRORS } from './errors.ts'
 import { becomes, check, settled } from './promises.ts'
 import { Reader } from './reader.ts'
+import { turn } from '../support/wait.ts'
 import type { Open } from './node-steps.ts'
 import type { Stream } from '@libp2p/interface'
 

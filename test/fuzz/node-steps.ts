@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { Uint8ArrayList } from 'uint8arraylist'
-import { turn } from '../support/bulk-data.ts'
 import { record } from './record.ts'
+import { turn } from '../support/wait.ts'
 import type { ReaderStyle } from './reader.ts'
 import type { Stream, StreamHandler } from '@libp2p/interface'
 

@@ -1,11 +1,11 @@
 import fc from 'fast-check'
-import { turn } from '../support/bulk-data.ts'
 import { connectIdentified, createOpenerNode, createStockNode, stopNodes } from '../support/nodes.ts'
 import { ECHO, echo } from '../support/streams.ts'
 import { TARGETS } from './option-targets.ts'
 import { becomes, check, messageOf } from './promises.ts'
 import { record } from './record.ts'
 import { timersLeft } from './timers.ts'
+import { turn } from '../support/wait.ts'
 import type { Fuzzer } from './fuzzer.ts'
 import type { Nodes, Target } from './option-targets.ts'
 

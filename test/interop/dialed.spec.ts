@@ -6,6 +6,7 @@ import { HANDLER_STYLES, readAll } from '../support/streams.ts'
 import { encryptedWith } from './nodes.ts'
 import { startPeer } from '../support/peer-process.ts'
 import { builtCells } from '../support/peers.ts'
+import { turn } from '../support/wait.ts'
 import type { PeerProcess } from '../support/peer-process.ts'
 import type { Cell } from '../support/peers.ts'
 import type { Relay } from '../support/relay.ts'
@@ -23,7 +24,7 @@ const AFTER_THE_END = '/after-the-end/1.0.0'
 
 async function afterTheEnd (stream: Stream): Promise<void> {
   while (stream.remoteWriteStatus !== 'closed') {
-    await new Promise<void>(resolve => { setImmediate(resolve) })
+    await turn()
   }
 
   stream.send(await readAll(stream))

@@ -3,7 +3,7 @@ import { tls } from '@libp2p/tls'
 import { pEvent } from 'p-event'
 import { tls as socketTls } from '../../src/tls/index.ts'
 import { createOpenerNode } from '../support/nodes.ts'
-import type { EncrypterName } from '../support/peers.ts'
+import type { PeerEncrypter } from '../support/peers.ts'
 import type { StreamOpenerInit } from '../../src/index.ts'
 import type { NodeInit, OpenerServices } from '../support/nodes.ts'
 import type { Connection, Libp2p } from '@libp2p/interface'
@@ -14,11 +14,11 @@ const ENCRYPTERS = { noise: noise(), tls: tls(), 'socket tls': socketTls() }
 /**
  * The peers speak all of them, so it is the js node that chooses
  */
-export function encryptedWith (encrypter?: EncrypterName): NodeInit {
+export function encryptedWith (encrypter?: PeerEncrypter): NodeInit {
   return { connectionEncrypters: [ENCRYPTERS[encrypter ?? 'noise']] }
 }
 
-export async function createDialer (encrypter?: EncrypterName, init: StreamOpenerInit = {}): Promise<Libp2p<OpenerServices>> {
+export async function createDialer (encrypter?: PeerEncrypter, init: StreamOpenerInit = {}): Promise<Libp2p<OpenerServices>> {
   return createOpenerNode(init, encryptedWith(encrypter))
 }
 

@@ -5,6 +5,7 @@
 import { readAll } from '../support/streams.ts'
 import { answerElsewhere } from './elsewhere.ts'
 import { ANSWER, readRequest } from './request.ts'
+import { turn } from '../support/wait.ts'
 import type { Case } from './compare.ts'
 import type { Answer } from './request.ts'
 
@@ -20,7 +21,7 @@ export const ANSWERS: Record<string, Answer> = {
 
     for (let i = 0; i < 3; i++) {
       stream.send(ANSWER)
-      await new Promise<void>(resolve => { setImmediate(resolve) })
+      await turn()
     }
 
     await stream.close()
@@ -40,7 +41,7 @@ export const ANSWERS: Record<string, Answer> = {
   'answers and resets': async stream => {
     await readRequest(stream)
     stream.send(ANSWER)
-    await new Promise<void>(resolve => { setImmediate(resolve) })
+    await turn()
     stream.abort(new Error('No more'))
   },
 

@@ -40,7 +40,7 @@ export async function takeNote (stream: Stream, { remotePeer }: Connection): Pro
   await stream.close()
 }
 
-async function until (isSo: () => boolean): Promise<void> {
+async function untilNoted (isSo: () => boolean): Promise<void> {
   await new Promise<void>(resolve => {
     const look = (): void => {
       if (isSo()) {
@@ -57,7 +57,7 @@ async function until (isSo: () => boolean): Promise<void> {
  * Resolves when the peer has had the handler called
  */
 export async function calledBy (peerId: PeerId): Promise<void> {
-  await until(() => callers.has(peerId.toString()))
+  await untilNoted(() => callers.has(peerId.toString()))
 }
 
 /**
@@ -65,7 +65,7 @@ export async function calledBy (peerId: PeerId): Promise<void> {
  * waited for
  */
 export async function arrived (request: string, bytes = REQUEST_LENGTH, end = false): Promise<void> {
-  await until(() => {
+  await untilNoted(() => {
     const arrival = arrivals.get(request)
 
     return arrival != null && arrival.bytes >= bytes && (arrival.ended || !end)

@@ -66,10 +66,10 @@ export async function speak (world: World, protocols: string[]): Promise<void> {
 }
 
 /**
- * Has all dialers get what the listeners say on new connections, and use these
+ * Has the dialers get what the listeners say on new connections, and use these
  */
-export async function reconnect ({ stock, ours }: World, used: string[]): Promise<void> {
-  await Promise.all([stock, ...ours].map(async side => {
+export async function reconnect (sides: Side[], used: string[]): Promise<void> {
+  await Promise.all(sides.map(async side => {
     await side.reconnect()
 
     for (const protocol of used) {

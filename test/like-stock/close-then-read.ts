@@ -2,8 +2,9 @@
  * Programs that send a request, end it, and only then begin to read
  */
 import { bytes } from '../support/streams.ts'
-import { nameOf, observe, tick, turn } from './observe.ts'
+import { nameOf, observe, tick } from './observe.ts'
 import { nextRequest } from './request.ts'
+import { turn } from '../support/wait.ts'
 import type { Observer } from './observe.ts'
 import type { Reader } from './readers.ts'
 import type { Side } from './side.ts'

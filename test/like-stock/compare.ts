@@ -12,9 +12,14 @@ export interface Case {
   run(side: Side, variant: string): Promise<string>
 
   /**
-   * Called with each side before
+   * Called with the sides before, and before it is run again
    */
-  prepare(side: Side): Promise<unknown>
+  prepare(sides: Side[]): Promise<unknown>
+
+  /**
+   * How many are run again after each `prepare`
+   */
+  atATime: number
 
   /**
    * What stock can not do either
@@ -28,7 +33,8 @@ export interface Case {
 }
 
 export const DEFAULTS: Omit<Case, 'run'> = {
-  prepare: async side => side.identify(),
+  prepare: async sides => Promise.all(sides.map(async side => side.identify())),
+  atATime: 10,
   skips: () => false,
   isAsGood: () => false
 }
@@ -40,7 +46,7 @@ export interface Seen {
 }
 
 export async function runAll (sides: Side[], variants: string[], { run, prepare, skips }: Case): Promise<Seen[]> {
-  await Promise.all(sides.map(prepare))
+  await prepare(sides)
 
   const programs = sides.flatMap(side => variants.filter(variant => !skips(side, variant)).map(variant => ({ side, variant })))
 
@@ -48,17 +54,16 @@ export async function runAll (sides: Side[], variants: string[], { run, prepare,
 }
 
 /**
- * How often a program is run again where a side did not do what stock did, and how often
- * at a time
+ * How often a program is run again where a side did not do what stock did
  */
 const AGAIN = [50, 200]
-const AT_A_TIME = 10
 
-async function runAgain (side: Side, variant: string, run: Case['run'], again: number): Promise<string[]> {
+async function runAgain (side: Side, variant: string, { run, prepare, atATime }: Case, again: number): Promise<string[]> {
   const seen: string[] = []
 
   while (seen.length < again) {
-    seen.push(...await Promise.all(Array.from({ length: AT_A_TIME }, async () => run(side, variant))))
+    await prepare([side])
+    seen.push(...await Promise.all(Array.from({ length: atATime }, async () => run(side, variant))))
   }
 
   return seen
@@ -80,15 +85,15 @@ function mostFrequent (seen: string[]): string {
  * still look like a difference, so they are compared once more, where it is told from
  * chance. Returns what is different then.
  */
-export async function compareAgain ({ stock, transport }: World, variants: [stock: string, ours: string], { side, seen }: Seen, { run, isAsGood }: Case): Promise<string | undefined> {
+export async function compareAgain ({ stock, transport }: World, variants: [stock: string, ours: string], { side, seen }: Seen, all: Case): Promise<string | undefined> {
   let deviation: string | undefined
 
   for (const again of AGAIN) {
-    const ofStock = await runAgain(stock, variants[0], run, again)
-    const ofOurs = await runAgain(side, variants[1], run, again)
+    const ofStock = await runAgain(stock, variants[0], all, again)
+    const ofOurs = await runAgain(side, variants[1], all, again)
     const expected = mostFrequent(ofStock)
     const unlike = ofStock.filter(one => one !== expected)
-    const unlikeOurs = ofOurs.filter(one => one !== expected && !isAsGood(one, side, transport))
+    const unlikeOurs = ofOurs.filter(one => one !== expected && !all.isAsGood(one, side, transport))
 
     if (unlikeOurs.length <= 2 * unlike.length + 3) {
       return
@@ -105,7 +110,8 @@ export async function compareAgain ({ stock, transport }: World, variants: [stoc
  * first one does with stock
  */
 export async function compareWithStock (world: World, variants: string[], init: Partial<Case> & Pick<Case, 'run'>): Promise<{ stock?: string, deviations: string[] }> {
-  const all: Case = { ...DEFAULTS, ...init }
+  // what has a state of its own to begin with is not in it any more after the first
+  const all: Case = { ...DEFAULTS, atATime: init.prepare == null ? DEFAULTS.atATime : 1, ...init }
   const [stock] = await runAll([world.stock], variants.slice(0, 1), all)
   const ours = await runAll(world.ours, variants, all)
   const deviations: string[] = []

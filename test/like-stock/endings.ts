@@ -4,8 +4,9 @@
 import { vi } from 'vitest'
 import { message } from '../support/raw-listener.ts'
 import { bytes, pattern, readAll } from '../support/streams.ts'
-import { nameOf, observe, tick, turn } from './observe.ts'
+import { nameOf, observe, tick } from './observe.ts'
 import { nextRequest, readRequest } from './request.ts'
+import { turn } from '../support/wait.ts'
 import type { Side } from './side.ts'
 import type { Libp2p, NewStreamOptions, Stream } from '@libp2p/interface'
 

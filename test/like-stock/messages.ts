@@ -3,8 +3,9 @@
  */
 import { pEvent } from 'p-event'
 import { bytes } from '../support/streams.ts'
-import { observe, ticks, turn } from './observe.ts'
+import { observe, ticks } from './observe.ts'
 import { nextRequest, REQUEST_LENGTH } from './request.ts'
+import { turn } from '../support/wait.ts'
 import type { Side } from './side.ts'
 import type { Stream, StreamMessageEvent } from '@libp2p/interface'
 

@@ -23,10 +23,6 @@ export async function tick (): Promise<void> {
   await new Promise<void>(resolve => { setTimeout(resolve, 50) })
 }
 
-export async function turn (): Promise<void> {
-  await new Promise<void>(resolve => { setImmediate(resolve) })
-}
-
 /**
  * Says it when so much time has passed, or when the signal aborts
  */

@@ -4,7 +4,7 @@
  */
 import { byteStream, lpStream, pbStream } from '@libp2p/utils'
 import { pipe } from 'it-pipe'
-import { turn } from './observe.ts'
+import { turn } from '../support/wait.ts'
 import type { Stream } from '@libp2p/interface'
 import type { Uint8ArrayList } from 'uint8arraylist'
 

@@ -4,6 +4,7 @@ import { forkListener } from '../support/fork-listener.ts'
 import { createOpenerNode, stopNodes } from '../support/nodes.ts'
 import { rounds } from '../support/rounds.ts'
 import { bytes, closed, readAll } from '../support/streams.ts'
+import { turn } from '../support/wait.ts'
 import type { ForkedListener } from '../support/fork-listener.ts'
 import type { OpenerServices, TransportName } from '../support/nodes.ts'
 import type { StreamOpenerInit } from '../../src/index.ts'
@@ -67,7 +68,7 @@ describe.each(TRANSPORTS)('an event loop that was busy for longer than a timeout
         return readAll(stream)
       }))
       // what was sent is on its way when the loop has turned
-      await new Promise<void>(resolve => { setImmediate(resolve) })
+      await turn()
       block()
 
       expect(await answers).toEqual(streams.map(() => bytes('hello')))
@@ -85,7 +86,7 @@ describe.each(TRANSPORTS)('an event loop that was busy for longer than a timeout
         const reading = readAll(first)
         first.send(bytes('hello'))
         first.close().catch(() => {})
-        await new Promise<void>(resolve => { setImmediate(resolve) })
+        await turn()
         block()
 
         expect(await reading).toEqual(bytes('hello'))

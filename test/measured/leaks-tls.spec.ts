@@ -2,22 +2,19 @@
  * What is left of connections with TLS on their socket
  */
 import { TLSSocket } from 'node:tls'
-import { queryObjects, setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
+import { queryObjects } from 'node:v8'
 import { describe, expect, it, vi } from 'vitest'
 import { EncryptedConnection } from '../../src/compat/tls/encrypted-connection.ts'
 import { Handshake } from '../../src/tls/handshake.ts'
 import { tls } from '../../src/tls/index.ts'
+import { collectGarbage } from '../support/gc.ts'
 import { addressOf, createStockNode, stopNodes } from '../support/nodes.ts'
 import { rounds } from '../support/rounds.ts'
 import { bytes, closed, ECHO, echo, exchange } from '../support/streams.ts'
 
 describe('many connections', () => {
-  setFlagsFromString('--expose-gc')
-  const gc = runInNewContext('gc') as () => void
-
   function count (): number[] {
-    gc()
+    collectGarbage()
 
     return [EncryptedConnection, Handshake, TLSSocket].map(type => queryObjects(type, { format: 'count' }))
   }

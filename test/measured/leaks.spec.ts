@@ -1,5 +1,3 @@
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { pEvent } from 'p-event'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { Echo } from '../../src/negotiation/echo.ts'
@@ -13,10 +11,12 @@ import { SpokenProtocols } from '../../src/negotiation/spoken-protocols.ts'
 import { countObjects } from '../support/count-objects.ts'
 import { followProtocols } from '../support/follow-protocols.ts'
 import { forkListener } from '../support/fork-listener.ts'
+import { collectGarbage } from '../support/gc.ts'
 import { connectIdentified, createOpenerNode, createStockNode, SOCKET_TRANSPORTS, stopNodes, TRANSPORTS } from '../support/nodes.ts'
 import { handleRaw } from '../support/raw-listener.ts'
 import { rounds } from '../support/rounds.ts'
 import { bytes, closed, ECHO, echo, exchange, replacedMethods } from '../support/streams.ts'
+import { turn } from '../support/wait.ts'
 import type { StreamOpenerComponents } from '../../src/index.ts'
 import type { ForkedListener } from '../support/fork-listener.ts'
 import type { OpenerServices, TransportName } from '../support/nodes.ts'
@@ -33,16 +33,13 @@ afterEach(async () => {
   dialer = listener = undefined
 })
 
-setFlagsFromString('--expose-gc')
-const gc = runInNewContext('gc') as () => void
-
 /**
  * What is in use after everything that nobody holds is gone
  */
 async function heapUsed (): Promise<number> {
   for (let i = 0; i < 5; i++) {
-    gc()
-    await new Promise<void>(resolve => { setImmediate(resolve) })
+    collectGarbage()
+    await turn()
   }
 
   return process.memoryUsage().heapUsed

@@ -1,7 +1,7 @@
 import { createHook } from 'node:async_hooks'
 import { Session } from 'node:inspector/promises'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { exchange } from '../support/exchange.ts'
+import { exchangeTimed } from '../support/exchange.ts'
 import { collectGarbage } from '../support/gc.ts'
 import { forkListener } from '../support/fork-listener.ts'
 import { createOpenerNode, stopNodes } from '../support/nodes.ts'
@@ -62,7 +62,7 @@ describe('the dialer of an optimistic open over yamux', () => {
 
   async function openMany (times: number): Promise<void> {
     for (let i = 0; i < times; i++) {
-      await exchange(await open(), 'closed at both ends')
+      await exchangeTimed(await open(), 'closed at both ends')
     }
   }
 
@@ -77,7 +77,7 @@ describe('the dialer of an optimistic open over yamux', () => {
       const [count, stream] = await measure()
 
       counts.push(count)
-      await exchange(stream, 'closed at both ends')
+      await exchangeTimed(stream, 'closed at both ends')
     }
 
     return Math.min(...counts)

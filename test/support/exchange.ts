@@ -10,8 +10,6 @@ const REQUEST = pattern(32)
  */
 export type Ending = 'close() returned' | 'closed at both ends'
 
-export const ENDINGS: Ending[] = ['close() returned', 'closed at both ends']
-
 export interface Timing {
   /**
    * From calling open to the first byte of the answer, in ms
@@ -31,7 +29,7 @@ export interface Timing {
  * All ways to open a stream are measured with this. It has to be cheap, iterating
  * over a stream costs a good part of what opening one does.
  */
-export async function exchange (stream: Stream, ending: Ending): Promise<number> {
+export async function exchangeTimed (stream: Stream, ending: Ending): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>()
   let missing = REQUEST.byteLength
   let firstByteAt = 0
@@ -70,7 +68,7 @@ export async function exchange (stream: Stream, ending: Ending): Promise<number>
 
 export async function timeExchange (open: () => Promise<Stream>): Promise<Timing> {
   const start = performance.now()
-  const firstByteAt = await exchange(await open(), 'close() returned')
+  const firstByteAt = await exchangeTimed(await open(), 'close() returned')
 
   return {
     firstByte: firstByteAt - start,

@@ -2,15 +2,14 @@
  * Two nodes with many idle QUIC streams, in a process of its own, as what other tests
  * have left would count as well
  */
-import { fork } from 'node:child_process'
-import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { quic } from '@chainsafe/libp2p-quic'
 import { collectGarbage } from './gc.ts'
 import { streamOpener } from '../../src/index.ts'
-import { turn, until } from './bulk-data.ts'
+import { forkReady } from './fork-ready.ts'
 import { addressOf, connectIdentified, createStockNode } from './nodes.ts'
 import { pattern } from './streams.ts'
+import { turn, until } from './wait.ts'
 import type { NodeInit } from './nodes.ts'
 import type { StreamOpenerInit } from '../../src/index.ts'
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
@@ -33,11 +32,10 @@ export interface IdleStreams {
  * The memory of so many streams on which a little was said each way
  */
 export async function measureIdleStreams (streams: number, init: StreamOpenerInit | 'stock'): Promise<IdleStreams> {
-  const child = fork(fileURLToPath(import.meta.url), [`${streams}`, JSON.stringify(init)], { execArgv: [] })
-  const [result] = await once(child, 'message')
-  child.kill()
+  const { ready, stop } = await forkReady<IdleStreams>(new URL(import.meta.url), [`${streams}`, JSON.stringify(init)])
+  await stop()
 
-  return result
+  return ready
 }
 
 async function heapUsed (): Promise<number> {
@@ -123,5 +121,6 @@ if (process.send != null && process.argv[1] === fileURLToPath(import.meta.url)) 
     throw new Error('Not all of the streams are open')
   }
 
+  process.on('disconnect', () => { process.exit() })
   process.send(result)
 }

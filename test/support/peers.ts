@@ -6,7 +6,7 @@ export type PeerName = 'go' | 'rust' | 'python'
 /**
  * `socket tls` is that of this package
  */
-export type EncrypterName = 'noise' | 'tls' | 'socket tls'
+export type PeerEncrypter = 'noise' | 'tls' | 'socket tls'
 
 const INTEROP = join(import.meta.dirname, '../interop')
 
@@ -34,7 +34,7 @@ export interface Cell {
   /**
    * QUIC has its own
    */
-  encrypter?: EncrypterName
+  encrypter?: PeerEncrypter
   name: string
 }
 

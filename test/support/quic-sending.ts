@@ -2,7 +2,8 @@
  * What is sent to a QUIC stream that may not be read
  */
 import { sendBulk } from '../../src/index.ts'
-import { bytesOf, digestOf, until, untilSteady } from './bulk-data.ts'
+import { bytesOf, digestOf, untilSteady } from './bulk-data.ts'
+import { until } from './wait.ts'
 import type { Digest } from './bulk-data.ts'
 import type { Stream } from '@libp2p/interface'
 

@@ -19,7 +19,7 @@ export function rounds (all: number, divisor = 10): number {
 
 /**
  * Every fourth case, or whatever it says. Tables of the same cases take others with other
- * offsets, so each case is in one of four.
+ * offsets. What none of them takes is for the soak alone.
  */
 export function sampled <T> (cases: T[], offset: number, every = 4): T[] {
   return cases.filter((_, i) => inject('isSoak') || (i + offset) % every === 0)

@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { createRelay } from '../support/relay.ts'
 import { bytes, closed, ECHO, echo, exchange, readAll, replacedMethods } from '../support/streams.ts'
 import { addressOf, createOpenerNode, createStockNode, identified, STACKS } from './nodes.ts'
+import { turn } from '../support/wait.ts'
 import type { Relay } from '../support/relay.ts'
 import type { OpenerNode } from './nodes.ts'
 import type { Connection, Libp2p } from '@libp2p/interface'
@@ -47,7 +48,7 @@ async function handleAll (node: Libp2p): Promise<void> {
   })
   await node.handle(END, async stream => {
     // what came with the handshake has been handled by then
-    await new Promise<void>(resolve => { setImmediate(resolve) })
+    await turn()
     const data = await readAll(stream)
     resolve(toString(data))
     stream.send(data)
