@@ -286,7 +286,14 @@ export class StreamOpener implements BulkStreams, Startable {
   }
 
   async newStreamOn (connection: Connection, protocols: string | string[], options: OpenStreamOnOptions = {}): Promise<Stream> {
-    return withErrors(this.#openOn(connection, this.#read(protocols, options)))
+    const request = this.#read(protocols, options)
+
+    // withErrors would be another turn of the microtask queue
+    try {
+      return await this.#openOn(connection, request)
+    } catch (reason) {
+      throw toError(reason)
+    }
   }
 
   #read (protocols: string | string[], options: OpenStreamOnOptions): Request {
