@@ -17,7 +17,7 @@ import { ENDLESS, FAST, forkBulkListener } from './support/bulk-listener.ts'
 import { BulkPair } from './support/bulk-pair.ts'
 import { createOpenerNode, stopNodes, TRANSPORTS } from './support/nodes.ts'
 import { bytes, pattern, readAll, replacedMethods } from './support/streams.ts'
-import { turn, until } from './support/wait.ts'
+import { turn, turns, until } from './support/wait.ts'
 import type { BulkProgress } from '../src/bulk/transfer/report-progress.ts'
 import type { BulkListener } from './support/bulk-listener.ts'
 import type { OpenerServices } from './support/nodes.ts'
@@ -332,9 +332,7 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
     let maxWriteBuffer = 0
 
     async function look (): Promise<void> {
-      for (let i = 0; i < 5; i++) {
-        await turn()
-      }
+      await turns(5)
 
       held = Math.max(held, source.taken - read)
       maxWriteBuffer = Math.max(maxWriteBuffer, outbound.writeBufferLength)

@@ -9,7 +9,7 @@ import { addressOf, connectIdentified, createOpenerNode, createStockNode, stopNo
 import { handleRaw } from './support/raw-listener.ts'
 import { createSite, eventually, SITE_TRANSPORTS } from './support/site.ts'
 import { ECHO, pattern } from './support/streams.ts'
-import { turn } from './support/wait.ts'
+import { turn, turns } from './support/wait.ts'
 import type { BulkStream, StreamOpener } from '../src/index.ts'
 import type { BulkNodes } from './support/bulk-nodes.ts'
 import type { OpenerServices } from './support/nodes.ts'
@@ -66,9 +66,7 @@ describe('the pace of dials', () => {
     await wait('far')
     const waiting = Promise.allSettled([wait('far'), wait('far'), wait('near')])
 
-    for (let i = 0; i < 10; i++) {
-      await turn()
-    }
+    await turns(10)
 
     expect(arrived).toEqual(['near', 'far'])
     controller.abort(reason)

@@ -11,7 +11,7 @@ import { createOpenerNode, stopNodes } from './support/nodes.ts'
 import { handleRaw } from './support/raw-listener.ts'
 import { SITE_TRANSPORTS } from './support/site.ts'
 import { ECHO } from './support/streams.ts'
-import { turn, until } from './support/wait.ts'
+import { turns, until } from './support/wait.ts'
 import type { StreamOpener } from '../src/index.ts'
 import type { OpenerServices } from './support/nodes.ts'
 import type { Site } from './support/site.ts'
@@ -89,9 +89,7 @@ describe('a signal that is aborted with what is not an Error', () => {
   it('rejects a transfer with an Error', async () => {
     const open = async (): Promise<Stream> => (await opener.openBulkStream(site.relays.tcp.addr, ECHO)).stream
     const waits = async (): Promise<void> => {
-      for (let i = 0; i < 10; i++) {
-        await turn()
-      }
+      await turns(10)
     }
 
     await abortAll(async signal => sendBulk(await open(), (async function * () { await new Promise(() => {}) })(), { signal }), waits)
@@ -123,15 +121,13 @@ describe('an event that libp2p rejects with', () => {
     let inbound = Promise.withResolvers<Stream>()
     await site.node.handle('/bulk/1.0.0', stream => { inbound.resolve(stream) })
 
-    for (let turns = 0; turns < 40; turns++) {
+    for (let after = 0; after < 40; after++) {
       inbound = Promise.withResolvers()
       const { stream } = await opener.openBulkStream(site.relays[transport].addr, '/bulk/1.0.0', { transport })
       const sending = sendBulk(stream, bytesOf(600_000)).catch((err: unknown) => err)
       const remote = await inbound.promise
 
-      for (let i = 0; i < turns; i++) {
-        await turn()
-      }
+      await turns(after)
 
       remote.abort(new Error('No thanks'))
       const outcome = await sending

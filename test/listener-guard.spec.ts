@@ -7,7 +7,7 @@ import { addressOf, connectIdentified, createOpenerNode, createStockNode, SOCKET
 import { createRelay } from './support/relay.ts'
 import { rounds } from './support/rounds.ts'
 import { bytes, ECHO, echo, exchange, HANDLER_STYLES, readAll, replacedMethods } from './support/streams.ts'
-import { turn } from './support/wait.ts'
+import { turn, turns } from './support/wait.ts'
 import type { ForkedListener } from './support/fork-listener.ts'
 import type { OpenerServices, TransportName } from './support/nodes.ts'
 import type { Relay } from './support/relay.ts'
@@ -136,9 +136,7 @@ describe.each(TRANSPORTS)('over %s', transport => {
 
     readAll(stream).catch(() => {}).finally(() => { told = true })
 
-    for (let i = 0; i < 100; i++) {
-      await turn()
-    }
+    await turns(100)
 
     expect(told).toBe(false)
     stream.abort(new Error('Enough'))

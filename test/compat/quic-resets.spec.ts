@@ -10,7 +10,7 @@ import { listen, MIB, Sending } from '../support/quic-sending.ts'
 import { connectQuic, createQuicNode, DIRECTIONS } from '../support/quic-streams.ts'
 import { rounds, sampled } from '../support/rounds.ts'
 import { bytes, closed, readAll } from '../support/streams.ts'
-import { turn, until } from '../support/wait.ts'
+import { turn, turns, until } from '../support/wait.ts'
 import type { Stream, StreamCloseEvent } from '@libp2p/interface'
 
 const RESETS = rounds(1_000)
@@ -101,15 +101,13 @@ describe.each(DIRECTIONS)('a QUIC stream that is %s and reset by the peer', dire
   it.each(Object.keys(MOMENTS).flatMap((moment, i) => Object.keys(READERS).map((reader, j) => [moment, reader, i + j] as const)))('%s, is not taken for complete by %s', async (moment, reader, offset) => {
     const pair = await connectQuic(direction)
 
-    for (const turns of sampled([0, 1, 2, 3, 4], offset)) {
+    for (const after of sampled([0, 1, 2, 3, 4], offset)) {
       const { stream, remote } = await pair.open()
       const reading = READERS[reader]?.(stream)
       const failure = expect(reading).rejects.toMatchObject({ name: 'StreamResetError' })
       const goOn = await MOMENTS[moment]?.(stream, remote)
 
-      for (let i = 0; i < turns; i++) {
-        await turn()
-      }
+      await turns(after)
 
       remote.abort(new Error('Reset'))
       goOn?.()

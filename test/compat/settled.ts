@@ -1,4 +1,4 @@
-import { turn } from '../support/wait.ts'
+import { turns } from '../support/wait.ts'
 
 /**
  * What came of a promise by now, and 100 turns of the event loop
@@ -8,9 +8,7 @@ export async function outcomeOf (promise: Promise<unknown>): Promise<unknown> {
 
   promise.then(value => { outcome = value }, err => { outcome = err })
 
-  for (let i = 0; i < 100; i++) {
-    await turn()
-  }
+  await turns(100)
 
   return outcome
 }

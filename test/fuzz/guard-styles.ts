@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Uint8ArrayList } from 'uint8arraylist'
-import { turn } from '../support/wait.ts'
+import { turns } from '../support/wait.ts'
 import type { Stream, StreamMessageEvent } from '@libp2p/interface'
 
 /**
@@ -61,9 +61,7 @@ export const STYLES: Record<string, (handled: Handled) => void | Promise<void>> 
   forAwait: async handled => handled.iterate(),
 
   forAwaitLate: async handled => {
-    for (let i = 0; i < 10; i++) {
-      await turn()
-    }
+    await turns(10)
 
     await handled.iterate()
   },

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { record } from './record.ts'
-import { turn } from '../support/wait.ts'
+import { turns } from '../support/wait.ts'
 import type { ReaderStyle } from './reader.ts'
 import type { Stream, StreamHandler } from '@libp2p/interface'
 
@@ -33,9 +33,7 @@ export const HANDLERS: Record<string, StreamHandler> = {
   '/nodes/for-await': answer,
 
   '/nodes/late': async stream => {
-    for (let i = 0; i < 20; i++) {
-      await turn()
-    }
+    await turns(20)
 
     await answer(stream)
   },
