@@ -4,7 +4,7 @@
 import { mplex } from '@libp2p/mplex'
 import { yamux } from '@libp2p/yamux'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { receiveBulk, streamOpener } from '../src/index.ts'
+import { receiveBulk, sendBulk, streamOpener } from '../src/index.ts'
 import { bytesOf, digestOf, until } from './support/bulk-data.ts'
 import { addressOf, connectIdentified, createOpenerNode, createStockNode, stopNodes } from './support/nodes.ts'
 import { connectQuic, DIRECTIONS } from './support/quic-streams.ts'
@@ -137,6 +137,16 @@ describe.each(KINDS.flatMap(kind => Object.keys(READERS).map(reader => [...kind,
     await expectAll(ends.reader)
   })
 
+  it('gets nothing of it when the signal is aborted', async () => {
+    const ends = await start()
+    await ends.reader.close()
+    await send(ends)
+    await ends.writer.close()
+    await until(() => ends.reader.status === 'closed')
+
+    await expect(receiveBulk(ends.reader, { signal: AbortSignal.abort() }).next()).rejects.toMatchObject({ name: 'AbortError', bytes: 0 })
+  })
+
   it('gets all of what was ended before the connection was lost', async () => {
     const ends = await start()
     await send(ends)
@@ -193,6 +203,24 @@ describe.each(DIRECTIONS)('on a QUIC stream that is %s', direction => {
     await until(() => stream.status === 'closed')
 
     await expectAll(stream)
+  })
+
+  it('does not wait for what is left of a stream that was reset when the signal is aborted', async () => {
+    const { stream, remote } = await (await connectQuic(direction)).open()
+    const controller = new AbortController()
+    const chunks = receiveBulk(stream, { signal: controller.signal, highWaterMark: 64 * 1024 })
+    sendBulk(remote, bytesOf(Infinity)).catch(() => {})
+    await chunks.next()
+    await until(() => stream.readStatus === 'paused' && stream.readBufferLength > 0)
+
+    remote.abort(new Error('Reset'))
+    // the reads are held, so this is how it gets to know
+    sendBulk(stream, bytesOf(Infinity)).catch(() => {})
+    await until(() => stream.status !== 'open')
+    expect(stream.readBufferLength).toBeGreaterThan(0)
+    controller.abort()
+
+    await expect(chunks.next()).rejects.toMatchObject({ name: 'BulkTransferError', cause: { name: 'StreamResetError' } })
   })
 
   it('does not take a reset for the end', async () => {

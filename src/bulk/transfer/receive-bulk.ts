@@ -157,7 +157,7 @@ class Receiving {
         return chunk
       }
 
-      if (this.#isDrained()) {
+      if (this.#isAborted || this.#isDrained()) {
         if (this.#failure != null) {
           throw this.#failure.cause
         }
@@ -180,6 +180,13 @@ class Receiving {
     }
 
     return chunk
+  }
+
+  /**
+   * What is left in a stream that was over before stays there
+   */
+  get #isAborted (): boolean {
+    return this.#options.signal?.aborted === true
   }
 
   /**
@@ -226,7 +233,7 @@ class Receiving {
   #checkStream (): void {
     const { status, readStatus, remoteWriteStatus } = this.#stream
 
-    if (this.#options.signal?.aborted === true) {
+    if (this.#isAborted) {
       this.#onAbort()
     } else if (status === 'reset') {
       this.#fail(new StreamResetError())
@@ -253,6 +260,10 @@ class Receiving {
   }
 
   readonly #onMessage = (evt: StreamMessageEvent): void => {
+    if (this.#isAborted) {
+      return
+    }
+
     this.#queue.add(evt.data)
     this.#adjustHold()
     this.#wake?.()
