@@ -11,6 +11,7 @@ import { ConnectionClosedError, setMaxListeners } from '@libp2p/interface'
 import { CustomProgressEvent } from 'progress-events'
 import { UnsuitedMuxerError } from './compat/muxed-stream.ts'
 import { getMuxer } from './compat/muxer-access.ts'
+import { watchLoss, watchLosses } from './compat/silent-losses.ts'
 import { onceLossShows } from './compat/yamux-uncaught.ts'
 import { optionFor } from './options.ts'
 import { openOutboundStream } from './outbound-stream.ts'
@@ -217,6 +218,12 @@ export class ConnectionOpener {
       setMaxListeners(Infinity, signal)
     }
 
+    const muxer = getMuxer(connection)
+
+    if (muxer != null) {
+      watchLosses(muxer)
+    }
+
     const sentAt = performance.now()
     const stream = await this.#negotiateFull(connection, protocols, {
       ...options,
@@ -229,6 +236,10 @@ export class ConnectionOpener {
     // middleware may have replaced it
     const muxedStream = connection.streams.find(({ id }) => id === stream.id) ?? stream
     const protocol = protocols.find(protocol => protocol === muxedStream.protocol)
+
+    if (muxer != null) {
+      watchLoss(stream)
+    }
 
     onceClosed(muxedStream, permit.bind(protocol ?? protocols[0] ?? ''))
     this.#known.heard(connection)

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { quic } from '@chainsafe/libp2p-quic'
+import { InvalidParametersError } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
 import { webSockets } from '@libp2p/websockets'
 import { pipe } from 'it-pipe'
@@ -551,6 +552,26 @@ describe.each(TRANSPORTS)('bulk data over %s', transport => {
       expect(err.cause).toBe(cause)
       expect(outbound.status).toBe('aborted')
       expect((await receiving).bytes).toBeLessThanOrEqual(MIB)
+    })
+
+    it('when the source throws an error of bad parameters, or a stream that is read already', async () => {
+      const cause = new InvalidParametersError('No such file')
+      const first = await pair.open()
+      const err = await failureOf(sendBulk(first.outbound, (function * () {
+        yield bytes('fine')
+        throw cause
+      })()))
+      expect(err).toMatchObject({ name: 'BulkTransferError', cause })
+      expect(first.outbound.status).toBe('aborted')
+
+      for (const convert of [(source: ReadableStream<Uint8Array>) => source, (source: ReadableStream<Uint8Array>) => ({ getReader: () => source.getReader() }) as ReadableStream<Uint8Array>]) {
+        const { outbound } = await pair.open()
+        const locked = toWebStream(bytesOf(1000))
+        locked.getReader()
+
+        expect(await failureOf(sendBulk(outbound, convert(locked)))).toMatchObject({ name: 'BulkTransferError', bytes: 0, cause: { name: 'TypeError' } })
+        expect(outbound.status).toBe('aborted')
+      }
     })
 
     it('when the peer resets the stream', async () => {

@@ -20,6 +20,7 @@
 import { LISTENER_GUARD_PROTOCOL } from '../constants.ts'
 import { LateListeners } from './late-listeners.ts'
 import { getMuxer } from './muxer-access.ts'
+import { watchLoss, watchLosses } from './silent-losses.ts'
 import type { EndingStream } from './late-listeners.ts'
 import type { Connection, Logger, Stream } from '@libp2p/interface'
 import type { Registrar } from '@libp2p/interface-internal'
@@ -73,6 +74,7 @@ export class ListenerGuard {
       return
     }
 
+    watchLosses(muxer)
     muxer.addEventListener('stream', this.#onStream)
 
     // the first ones may have come before anybody listened
@@ -99,6 +101,7 @@ export class ListenerGuard {
 function guard (stream: EndingStream): void {
   if (!Object.hasOwn(stream, 'addEventListener')) {
     void new LateListeners(stream)
+    watchLoss(stream)
     holdEnd(stream)
   }
 }

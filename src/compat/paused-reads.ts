@@ -25,6 +25,12 @@ export interface ReadHold {
   release(): void
 
   /**
+   * Where a stream that was lost seems to have come to its end: resolves when `onError`
+   * has been called, if that is so
+   */
+  verifyEnd?(): Promise<void>
+
+  /**
    * Leave nothing behind
    */
   restore(): void

@@ -10,6 +10,7 @@ import { LateListeners } from '../compat/late-listeners.ts'
 import { probeListener } from './listener-probe.ts'
 import { isMuxedStream, UnsuitedMuxerError } from '../compat/muxed-stream.ts'
 import { getMuxer } from '../compat/muxer-access.ts'
+import { watchLoss, watchLosses } from '../compat/silent-losses.ts'
 import { untilNextTurn } from '../util/next-turn.ts'
 import { OptimisticNegotiation } from './optimistic-negotiation.ts'
 import { optionFor } from '../options.ts'
@@ -203,6 +204,9 @@ export class Negotiations {
     const waits = heldFins != null && (isEarly || (heldFins.waitsForEnd(protocol) && !seesEnd()))
 
     const lateListeners = new LateListeners(stream)
+
+    watchLosses(muxer)
+    watchLoss(stream)
 
     const negotiation = new OptimisticNegotiation(stream, {
       protocol,

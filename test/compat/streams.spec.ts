@@ -13,7 +13,8 @@ import type { MuxedStream } from '../../src/compat/muxed-stream.ts'
 import { getMuxer } from '../../src/compat/muxer-access.ts'
 import { MuxerRoom } from '../../src/compat/muxer-room.ts'
 import { encodeHandshake } from '../../src/negotiation/multistream-select.ts'
-import { connectIdentified, createOpenerNode, createStockNode, stopNodes } from '../support/nodes.ts'
+import { addressOf, connectIdentified, createOpenerNode, createStockNode, stopNodes } from '../support/nodes.ts'
+import { createRelay } from '../support/relay.ts'
 import { bytes, closed, ECHO, echo, exchange, readAll } from '../support/streams.ts'
 import { outcomeOf } from './settled.ts'
 import { until } from '../support/wait.ts'
@@ -93,6 +94,30 @@ describe('a reader of stock that comes late', () => {
     await reset
     expect(remote.status).toBe('reset')
     expect(await byteStream(remote).read()).toBe(null)
+  })
+})
+
+describe('a stream of stock that was lost with its connection', () => {
+  it.each([yamux, mplex])('is like one that both ends have closed (%o), else src/compat/silent-losses.ts can go', async muxer => {
+    const init = { streamMuxers: [muxer()] }
+    const [dialer, listener] = await Promise.all([createStockNode(undefined, init), createStockNode('tcp', init)])
+    const relay = await createRelay(addressOf(listener))
+    const stateOf = ({ status, readStatus, writeStatus, remoteReadStatus, remoteWriteStatus }: Stream): object => ({ status, readStatus, writeStatus, remoteReadStatus, remoteWriteStatus })
+
+    onTestFinished(async () => stopNodes(dialer, listener))
+    await listener.handle(HELD, stream => { held.resolve(stream) })
+
+    const connection = await connectIdentified(dialer, listener, relay.addr)
+    const [lost, ended] = [await open(connection), await open(connection)]
+    await until(() => [lost, ended].every(({ remote }) => remote.readBufferLength === 5))
+    await Promise.all([ended.outbound.close(), ended.remote.close()])
+    await relay.close()
+    await until(() => [lost, ended].every(({ remote }) => remote.status === 'closed'))
+
+    expect(stateOf(lost.remote)).toEqual(stateOf(ended.remote))
+    const reader = byteStream(lost.remote)
+    expect(textOf((await reader.read())?.subarray() ?? bytes(''))).toBe('hello')
+    expect(await reader.read()).toBe(null)
   })
 })
 

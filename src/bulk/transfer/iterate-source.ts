@@ -21,6 +21,15 @@ export interface SourceIterator {
   return?(): unknown
 }
 
+/**
+ * The source yields what nobody can send
+ */
+export class InvalidChunkError extends InvalidParametersError {}
+
+/**
+ * One that cannot be iterated over now, as a Web stream that somebody else reads, fails
+ * with the first chunk
+ */
 export function iterateSource (source: BulkSource): SourceIterator {
   if (source instanceof Uint8Array) {
     throw new InvalidParametersError('The source must be an iterable of chunks, but it is a Uint8Array - put it into an array')
@@ -30,15 +39,15 @@ export function iterateSource (source: BulkSource): SourceIterator {
     const { [Symbol.asyncIterator]: asyncIterator, [Symbol.iterator]: iterator, getReader } = source as Partial<AsyncIterable<BulkChunk> & Iterable<BulkChunk> & ReadableStream<Uint8Array>>
 
     if (typeof asyncIterator === 'function') {
-      return asyncIterator.call(source)
+      return unlessThrown(() => asyncIterator.call(source))
     }
 
     if (typeof iterator === 'function') {
-      return iterator.call(source)
+      return unlessThrown(() => iterator.call(source))
     }
 
     if (typeof getReader === 'function') {
-      return iterateWebStream(source as ReadableStream<Uint8Array>)
+      return unlessThrown(() => iterateWebStream(source as ReadableStream<Uint8Array>))
     }
   }
 
@@ -57,7 +66,15 @@ export function piecesOf (chunk: unknown): Iterable<Uint8Array> {
     return chunk
   }
 
-  throw new InvalidParametersError(`The source must yield Uint8Arrays or Uint8ArrayLists, but it yielded ${chunk === null ? 'null' : `a value of type ${typeof chunk}`}`)
+  throw new InvalidChunkError(`The source must yield Uint8Arrays or Uint8ArrayLists, but it yielded ${chunk === null ? 'null' : `a value of type ${typeof chunk}`}`)
+}
+
+function unlessThrown (iterate: () => SourceIterator): SourceIterator {
+  try {
+    return iterate()
+  } catch (err) {
+    return { next: () => { throw err } }
+  }
 }
 
 /**

@@ -2,6 +2,7 @@ import { AbortError, StreamResetError, StreamStateError } from '@libp2p/interfac
 import { UnexpectedEOFError } from '@libp2p/utils'
 import { bulkTransferError, checkTransferOptions } from './both-ends.ts'
 import { holdReads } from '../../compat/hold-reads.ts'
+import { hasEnded } from '../../compat/silent-losses.ts'
 import { PieceQueue } from './join-pieces.ts'
 import { ProgressReporter } from './report-progress.ts'
 import type { ReadHold } from '../../compat/paused-reads.ts'
@@ -42,7 +43,11 @@ export interface ReceiveBulkOptions extends AbortOptions, BulkProgressOptions {
  * has come on top.
  *
  * It listens from when it is called, so call it as soon as there is a stream, and
- * call it once. What has arrived before is not lost.
+ * call it once. What has arrived before is not lost. But a node that does not run the service
+ * cannot tell whether a stream that is closed when it is called was ended by the peer or
+ * lost with the connection, and nor can one without `listenerGuard` whose peer has opened
+ * the stream, unless that is over QUIC: then it throws when all has been read. And
+ * without `quicReads` a reset that came before is taken for the end, over QUIC.
  *
  * It ends with the half-close of the peer, and with nothing else. If the stream is
  * reset or aborted, or the connection lost, it throws a `BulkTransferError` that
@@ -136,7 +141,7 @@ class Receiving {
 
     this.#end()
 
-    if (!this.#receivedFin) {
+    if (this.#stream.remoteWriteStatus !== 'closed') {
       this.#stream.abort(new AbortError('The reader left before the end of the stream'))
     }
 
@@ -152,7 +157,7 @@ class Receiving {
         return chunk
       }
 
-      if (this.#isDrained()) {
+      if (this.#isAborted || this.#isDrained()) {
         if (this.#failure != null) {
           throw this.#failure.cause
         }
@@ -175,6 +180,13 @@ class Receiving {
     }
 
     return chunk
+  }
+
+  /**
+   * What is left in a stream that was over before stays there
+   */
+  get #isAborted (): boolean {
+    return this.#options.signal?.aborted === true
   }
 
   /**
@@ -221,14 +233,18 @@ class Receiving {
   #checkStream (): void {
     const { status, readStatus, remoteWriteStatus } = this.#stream
 
-    if (this.#options.signal?.aborted === true) {
+    if (this.#isAborted) {
       this.#onAbort()
     } else if (status === 'reset') {
       this.#fail(new StreamResetError())
     } else if (status === 'aborted') {
       this.#fail(new StreamStateError('The stream was aborted'))
-    } else if (remoteWriteStatus === 'closed') {
+    } else if (remoteWriteStatus === 'closed' && this.#hold.verifyEnd != null) {
+      void this.#hold.verifyEnd().then(this.#onRemoteCloseWrite)
+    } else if (hasEnded(this.#stream)) {
       this.#receivedFin = true
+    } else if (status === 'closed') {
+      this.#fail(new UnexpectedEOFError('The stream was closed before anybody read it, and the peer may not have ended it'))
     } else if (readStatus === 'closing' || readStatus === 'closed') {
       this.#fail(new StreamStateError(`Cannot read from a stream that is ${readStatus}`))
     }
@@ -244,6 +260,10 @@ class Receiving {
   }
 
   readonly #onMessage = (evt: StreamMessageEvent): void => {
+    if (this.#isAborted) {
+      return
+    }
+
     this.#queue.add(evt.data)
     this.#adjustHold()
     this.#wake?.()

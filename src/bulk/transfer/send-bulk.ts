@@ -1,7 +1,7 @@
-import { InvalidParametersError, StreamStateError } from '@libp2p/interface'
+import { StreamStateError } from '@libp2p/interface'
 import { untilNextTurn } from '../../util/next-turn.ts'
 import { bulkTransferError, checkTransferOptions } from './both-ends.ts'
-import { iterateSource, piecesOf } from './iterate-source.ts'
+import { InvalidChunkError, iterateSource, piecesOf } from './iterate-source.ts'
 import { ProgressReporter } from './report-progress.ts'
 import { TurnBudget } from './turn-budget.ts'
 import { MAX_BATCH, WriteAhead } from './write-ahead.ts'
@@ -249,7 +249,7 @@ class Sending {
     this.#stream.abort(cause instanceof Error ? cause : error)
     this.#stopSource()
 
-    return cause instanceof InvalidParametersError ? cause : error
+    return cause instanceof InvalidChunkError ? cause : error
   }
 
   /**

@@ -21,6 +21,7 @@
 import { ConnectionClosedError } from '@libp2p/interface'
 import { override } from '../../util/override.ts'
 import { getMuxer } from '../muxer-access.ts'
+import { watchLoss } from '../silent-losses.ts'
 import { heldByPause } from './held-by-pause.ts'
 import { isQuicStream, NativeReads } from './native-reads.ts'
 import type { NativeReadsOwner, NativeStream } from './native-reads.ts'
@@ -145,6 +146,8 @@ class QuicConnection implements NativeReadsOwner {
 
     if (isQuicStream(stream)) {
       reads.attach(stream)
+      // its loss is an error from now on
+      watchLoss(stream)
     } else {
       reads.restore()
     }
