@@ -64,6 +64,6 @@ export function watchLoss (stream: Stream): void {
 /**
  * Whether the peer has certainly ended the stream, of which neither end has aborted it
  */
-export function hasEnded (stream: Stream): boolean {
+export function hasPeerEnded (stream: Stream): boolean {
   return stream.remoteWriteStatus === 'closed' && (stream.status !== 'closed' || kept.has(stream))
 }

@@ -2,7 +2,7 @@ import { AbortError, StreamResetError, StreamStateError } from '@libp2p/interfac
 import { UnexpectedEOFError } from '@libp2p/utils'
 import { bulkTransferError, checkTransferOptions } from './both-ends.ts'
 import { holdReads } from '../../compat/hold-reads.ts'
-import { hasEnded } from '../../compat/silent-losses.ts'
+import { hasPeerEnded } from '../../compat/silent-losses.ts'
 import { PieceQueue } from './join-pieces.ts'
 import { ProgressReporter } from './report-progress.ts'
 import type { ReadHold } from '../../compat/paused-reads.ts'
@@ -241,7 +241,7 @@ class Receiving {
       this.#fail(new StreamStateError('The stream was aborted'))
     } else if (remoteWriteStatus === 'closed' && this.#hold.verifyEnd != null) {
       void this.#hold.verifyEnd().then(this.#onRemoteCloseWrite)
-    } else if (hasEnded(this.#stream)) {
+    } else if (hasPeerEnded(this.#stream)) {
       this.#receivedFin = true
     } else if (status === 'closed') {
       this.#fail(new UnexpectedEOFError('The stream was closed before anybody read it, and the peer may not have ended it'))
