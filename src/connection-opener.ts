@@ -238,7 +238,7 @@ export class ConnectionOpener {
     const protocol = protocols.find(protocol => protocol === muxedStream.protocol)
 
     if (muxer != null) {
-      watchLoss(stream)
+      watchLoss(muxedStream)
     }
 
     onceClosed(muxedStream, permit.bind(protocol ?? protocols[0] ?? ''))
